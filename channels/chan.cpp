@@ -1,0 +1,170 @@
+#include <mutex>
+#include <new>
+
+#include <weir/detail/alloc.h>
+#include <weir/detail/chan_core.h>
+#include <weir/detail/cell.h>
+#include <weir/panic.h>
+#include <weir/select.h>
+
+namespace weir::detail {
+
+namespace {
+
+constexpr std::size_t kLargestRing = std::size_t{1} << 40; // bytes; beyond it a capacity is a mistake
+
+} // namespace
+
+ChanCore::ChanCore(const ElementType& element, std::size_t cap) : capacity(cap), type(element) {
+    if (cap > 0) ring = static_cast<std::byte*>(allocate(cap * element.size, element.align));
+}
+
+ChanCore::~ChanCore() {
+    for (std::size_t i = 0; i < count.load(std::memory_order_relaxed); ++i) type.destroy(slot(i));
+    if (ring != nullptr) deallocate(ring);
+}
+
+void ChanCore::destroy(ChanCore* core) noexcept { delete core; }
+
+ChanCore* make_chan(const ElementType& type, std::ptrdiff_t capacity) {
+    if (capacity < 0 || static_cast<std::size_t>(capacity) > kLargestRing / type.size) panic_runtime("makechan: size out of range");
+    return new ChanCore(type, static_cast<std::size_t>(capacity));
+}
+
+void chan_close(ChanCore* core) {
+    if (core == nullptr) panic_runtime("close of nil channel");
+    WaitList woken;
+    {
+        std::unique_lock hold(core->lock);
+        if (core->closed.load(std::memory_order_relaxed)) {
+            hold.unlock();
+            panic_runtime("close of closed channel");
+        }
+        core->closed.store(true, std::memory_order_release);
+        while (ChanWaiter* w = ChanCore::first(core->receivers)) woken.push_back(*w);
+        while (ChanWaiter* w = ChanCore::first(core->senders)) woken.push_back(*w);
+    }
+    while (Waiter* waiter = woken.pop_front()) {
+        auto* w = static_cast<ChanWaiter*>(waiter);
+        w->ok = false;
+        if (w->winner != nullptr) *w->winner = w;
+        ready(*w);
+    }
+}
+
+namespace {
+
+/// hand_over completes the meeting with a waiter that was taken off its list.
+void complete(ChanWaiter& w) noexcept {
+    w.ok = true;
+    if (w.winner != nullptr) *w.winner = &w;
+    ready(w);
+}
+
+/// send_locked sends if it can, and unlocks unless it would block.
+Try send_locked(ChanCore* c, void* value, std::unique_lock<SpinLock>& hold) noexcept {
+    if (c->closed.load(std::memory_order_relaxed)) {
+        hold.unlock();
+        return Try::Closed;
+    }
+    if (!c->receivers.empty()) {
+        if (ChanWaiter* r = ChanCore::first(c->receivers)) {
+            hold.unlock();
+            c->type.move(r->slot, value);
+            complete(*r);
+            return Try::Done;
+        }
+    }
+    std::size_t count = c->count.load(std::memory_order_relaxed);
+    if (count == c->capacity) return Try::WouldBlock;
+    c->type.move(c->slot(count), value);
+    c->count.store(count + 1, std::memory_order_relaxed);
+    hold.unlock();
+    return Try::Done;
+}
+
+/// recv_locked receives if it can, and unlocks unless it would block.
+Try recv_locked(ChanCore* c, void* room, std::unique_lock<SpinLock>& hold) noexcept {
+    std::size_t count = c->count.load(std::memory_order_relaxed);
+    if (count > 0) {
+        void* from = c->slot(0);
+        c->type.move(room, from);
+        c->type.destroy(from);
+        ChanWaiter* s = c->senders.empty() ? nullptr : ChanCore::first(c->senders);
+        c->advance();
+        if (s == nullptr) {
+            c->count.store(count - 1, std::memory_order_relaxed);
+            hold.unlock();
+            return Try::Done;
+        }
+        c->type.move(c->slot(count - 1), s->slot); // the ring was full: a waiting sender's value goes behind the others
+        hold.unlock();
+        complete(*s);
+        return Try::Done;
+    }
+    if (!c->senders.empty()) {
+        if (ChanWaiter* s = ChanCore::first(c->senders)) {
+            hold.unlock();
+            c->type.move(room, s->slot);
+            complete(*s);
+            return Try::Done;
+        }
+    }
+    if (!c->closed.load(std::memory_order_relaxed)) return Try::WouldBlock;
+    hold.unlock();
+    return Try::Closed;
+}
+
+} // namespace
+
+void panic_send_on_closed() { panic_runtime("send on closed channel"); }
+
+void panic_closed_without_value() {
+    panic_runtime("receive from a closed channel whose type has no zero value: use a callback without a value, or next()");
+}
+
+Try chan_try_send(ChanCore* c, void* value) noexcept {
+    if (c == nullptr) return Try::WouldBlock;
+    // Without the lock: a channel seen full and open at one moment may be refused at that moment, as in Go.
+    if (!c->closed.load(std::memory_order_acquire) && c->capacity > 0 && c->count.load(std::memory_order_acquire) == c->capacity) {
+        return Try::WouldBlock;
+    }
+    std::unique_lock hold(c->lock);
+    return send_locked(c, value, hold);
+}
+
+Try chan_try_recv(ChanCore* c, void* room) noexcept {
+    if (c == nullptr) return Try::WouldBlock;
+    std::unique_lock hold(c->lock);
+    return recv_locked(c, room, hold);
+}
+
+void chan_send(ChanCore* c, void* value) {
+    if (c == nullptr) park_forever(WaitReason::ChanSendNil);
+    std::unique_lock hold(c->lock);
+    Try result = send_locked(c, value, hold);
+    if (result == Try::WouldBlock) {
+        ChanWaiter self;
+        self.slot = value;
+        c->senders.push_back(self);
+        hold.release();
+        park_unlock(self, WaitReason::ChanSend, c->lock);
+        if (!self.ok) result = Try::Closed;
+    }
+    if (result == Try::Closed) panic_send_on_closed();
+}
+
+bool chan_recv(ChanCore* c, void* room) {
+    if (c == nullptr) park_forever(WaitReason::ChanReceiveNil);
+    std::unique_lock hold(c->lock);
+    Try result = recv_locked(c, room, hold);
+    if (result != Try::WouldBlock) return result == Try::Done;
+    ChanWaiter self;
+    self.slot = room;
+    c->receivers.push_back(self);
+    hold.release();
+    park_unlock(self, WaitReason::ChanReceive, c->lock);
+    return self.ok;
+}
+
+} // namespace weir::detail

@@ -1,0 +1,119 @@
+// ChanCore: a channel without its element type.
+//
+// Invariants, under `lock`:
+//   - At least one of senders and receivers is empty, but for a select that both sends to and receives from the same channel.
+//   - Receivers wait only while count == 0; senders wait only while count == capacity.
+//   - Once closed, nothing is added; who waits has been woken.
+//   - Slot i of the ring holds a value iff i is one of the `count` slots from `head` on.
+// Values move outside the lock where two parties meet: the one that takes the other's ChanWaiter off the list owns its slot until ready().
+// Into and out of the ring they move under the lock, which is why only types that move without throwing lie there (see Cell).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include <weir/detail/config.h>
+#include <weir/detail/park.h>
+#include <weir/detail/spinlock.h>
+
+namespace weir::detail {
+
+/// ElementType says how a channel's elements are handled: `move` constructs at `to` from `from`, which stays to be destroyed by its owner.
+struct ElementType {
+    std::size_t size;
+    std::size_t align;
+    void (*move)(void* to, void* from) noexcept;
+    void (*destroy)(void* value) noexcept;
+};
+
+/// ChanWaiter is a fiber (or thread) waiting in a channel's list, alone or as one case of a select.
+struct ChanWaiter : Waiter {
+    using Waiter::Waiter;
+
+    void* slot = nullptr;       // sender: the value; receiver: uninitialised room for one
+    bool ok = false;            // set by the other party: a value was handed over (false: the channel was closed)
+    std::size_t case_index = 0; // of a select
+    ChanWaiter** winner = nullptr; // of a select: where the other party notes which case won
+};
+
+struct ChanCore {
+    ChanCore(const ElementType& element, std::size_t cap);
+    virtual ~ChanCore();
+    ChanCore(const ChanCore&) = delete;
+    ChanCore& operator=(const ChanCore&) = delete;
+
+    SpinLock lock;
+    std::atomic<bool> closed{false};      // written under lock
+    std::atomic<std::uint32_t> refs{1};
+    std::atomic<std::size_t> count{0};    // written under lock
+    std::size_t head = 0;                 // guarded by lock
+    std::size_t capacity;
+    std::byte* ring = nullptr;            // guarded by lock
+    WaitList receivers;                   // guarded by lock
+    WaitList senders;                     // guarded by lock
+    const ElementType& type;
+
+    void* slot(std::size_t i) noexcept {
+        std::size_t at = head + i;
+        return ring + (at >= capacity ? at - capacity : at) * type.size;
+    }
+    void advance() noexcept { head = head + 1 == capacity ? 0 : head + 1; }
+
+    /// first takes the first waiter that has not won elsewhere off a list; lock held.
+    static ChanWaiter* first(WaitList& list) noexcept {
+        while (Waiter* w = list.pop_front()) {
+            if (w->claim()) return static_cast<ChanWaiter*>(w);
+        }
+        return nullptr;
+    }
+
+    void retain() noexcept { refs.fetch_add(1, std::memory_order_relaxed); }
+    void release() noexcept {
+        // acq_rel: the last holder sees what all others did before they let go.
+        if (refs.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(this);
+    }
+    WEIR_API static void destroy(ChanCore* core) noexcept;
+};
+
+/// Outcome of an operation that did not block.
+enum class Try : std::uint8_t { Done, Closed, WouldBlock };
+
+WEIR_API ChanCore* make_chan(const ElementType& type, std::ptrdiff_t capacity);
+WEIR_API void chan_close(ChanCore* core);
+
+/// chan_try_send sends *value if that needs no waiting; Closed: nothing was sent. The value is moved from only when Done.
+WEIR_API Try chan_try_send(ChanCore* core, void* value) noexcept;
+/// chan_try_recv receives into uninitialised `room`. Closed: closed and drained.
+WEIR_API Try chan_try_recv(ChanCore* core, void* room) noexcept;
+
+/// chan_send blocks until a receiver has the value or the ring has room. Panics "send on closed channel".
+WEIR_API void chan_send(ChanCore* core, void* value);
+/// chan_recv blocks until there is a value (true) or the channel is closed and drained (false, room untouched).
+WEIR_API bool chan_recv(ChanCore* core, void* room);
+
+/// One case of a select, without its type.
+struct SelectEntry {
+    ChanCore* core = nullptr; // null: never ready
+    bool is_send = false;
+    void* slot = nullptr; // as ChanWaiter::slot
+    bool ok = false;      // out: of the case that won
+};
+
+constexpr std::size_t kSelectDefault = static_cast<std::size_t>(-1);
+constexpr std::size_t kSelectTimeout = static_cast<std::size_t>(-2);
+
+/// select_run runs one case of entries[0..n): fair among those that are ready. With `has_default`, kSelectDefault when none is; with timeout_ns
+/// >= 0, kSelectTimeout when none is in that time; otherwise blocks. `scratch` is room for n SelectWaits. Panics when the case is a
+/// send on a closed channel.
+struct SelectWait;
+WEIR_API std::size_t select_run(SelectEntry* entries, std::size_t n, bool has_default, std::int64_t timeout_ns, SelectWait* scratch);
+
+/// SelectWait is what a select needs per case while it runs: order, lock, waiter.
+struct SelectWait {
+    ChanWaiter waiter{Waiter::Unbound{}};
+    std::uint32_t poll_order = 0;
+    std::uint32_t lock_order = 0;
+};
+
+} // namespace weir::detail

@@ -1,0 +1,252 @@
+// select: Go's selectgo.
+//
+// Lock every channel (in address order, each once), look for a case that is ready in random order, and if none is, put one ChanWaiter on every
+// channel's list, all sharing one `won` word; park, unlocking all. Whoever claims the word completes that case. The winner, once awake,
+// takes its other waiters off the lists.
+//
+// The frame of a parked select may not go before its commit has unlocked the last channel: leaving takes every lock once more.
+#include <algorithm>
+#include <bit>
+#include <mutex>
+
+#include <weir/detail/chan_core.h>
+#include <weir/detail/timer.h>
+#include <weir/panic.h>
+
+namespace weir::detail {
+
+namespace {
+
+std::uint32_t random_number() noexcept {
+    static thread_local std::uint32_t state = 0; // never used across a park
+    std::uint32_t x = state;
+    if (x == 0) x = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&state) >> 4) * 2654435761u | 1u;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return state = x;
+}
+
+struct SelectTimer : TimerNode {
+    Waiter* waiter = nullptr; // any of the select's: all share the won word and the fiber
+    bool* fired = nullptr;
+};
+
+/// Selecting is one select while it runs. On the selecting stack.
+struct Selecting {
+    SelectEntry* entries;
+    SelectWait* waits;
+    std::size_t n;          // cases
+    std::size_t live = 0;   // those with a channel: poll_order and lock_order list so many
+    std::atomic<std::uint32_t> won{0};
+    ChanWaiter* winner = nullptr;
+    SelectTimer timer;
+    bool timed = false;
+    bool timer_fired = false;
+
+    ChanCore* locked(std::size_t i) const noexcept { return entries[waits[i].lock_order].core; }
+
+    void order() noexcept {
+        for (std::size_t i = 0; i < n; ++i) {
+            if (entries[i].core == nullptr) continue;
+            std::size_t at = live++;
+            std::size_t j = static_cast<std::size_t>((static_cast<std::uint64_t>(random_number()) * live) >> 32);
+            waits[at].poll_order = waits[j].poll_order;
+            waits[j].poll_order = static_cast<std::uint32_t>(i);
+            waits[at].lock_order = static_cast<std::uint32_t>(i);
+        }
+        auto less = [this](std::uint32_t a, std::uint32_t b) { return std::less<>{}(entries[a].core, entries[b].core); };
+        if (live <= 16) {
+            for (std::size_t i = 1; i < live; ++i) {
+                std::uint32_t x = waits[i].lock_order;
+                std::size_t j = i;
+                for (; j > 0 && less(x, waits[j - 1].lock_order); --j) waits[j].lock_order = waits[j - 1].lock_order;
+                waits[j].lock_order = x;
+            }
+            return;
+        }
+        heap_sort(less);
+    }
+
+    template <class Less>
+    void heap_sort(Less less) noexcept {
+        auto sift = [&](std::size_t i, std::size_t end) {
+            for (std::size_t child; (child = 2 * i + 1) < end; i = child) {
+                if (child + 1 < end && less(waits[child].lock_order, waits[child + 1].lock_order)) ++child;
+                if (!less(waits[i].lock_order, waits[child].lock_order)) break;
+                std::swap(waits[i].lock_order, waits[child].lock_order);
+            }
+        };
+        for (std::size_t i = live / 2; i-- > 0;) sift(i, live);
+        for (std::size_t end = live; end-- > 1;) {
+            std::swap(waits[0].lock_order, waits[end].lock_order);
+            sift(0, end);
+        }
+    }
+
+    void lock_all() noexcept {
+        ChanCore* last = nullptr;
+        for (std::size_t i = 0; i < live; ++i) {
+            if (ChanCore* c = locked(i); c != last) (last = c)->lock.lock();
+        }
+    }
+
+    /// unlock_all releases every lock. After the last one this object may be gone.
+    void unlock_all() noexcept {
+        for (std::size_t i = live; i-- > 0;) {
+            ChanCore* c = locked(i);
+            if (i > 0 && locked(i - 1) == c) continue;
+            c->lock.unlock();
+        }
+    }
+};
+
+/// is_ready tells whether a case could run now; its channel is locked.
+bool is_ready(const SelectEntry& e) noexcept {
+    const ChanCore& c = *e.core;
+    bool closed = c.closed.load(std::memory_order_relaxed);
+    std::size_t count = c.count.load(std::memory_order_relaxed);
+    if (e.is_send) return closed || !c.receivers.empty() || count < c.capacity;
+    return closed || !c.senders.empty() || count > 0;
+}
+
+void complete(ChanWaiter& w) noexcept {
+    w.ok = true;
+    if (w.winner != nullptr) *w.winner = &w;
+    ready(w);
+}
+
+enum class Now : std::uint8_t { No, Done, Closed };
+
+/// run_now runs a case if it is ready. All channels are locked; on success they are unlocked before values move between stacks.
+Now run_now(Selecting& s, SelectEntry& e) noexcept {
+    ChanCore& c = *e.core;
+    std::size_t count = c.count.load(std::memory_order_relaxed);
+    if (e.is_send) {
+        if (c.closed.load(std::memory_order_relaxed)) {
+            s.unlock_all();
+            return Now::Closed;
+        }
+        if (ChanWaiter* r = ChanCore::first(c.receivers)) {
+            s.unlock_all();
+            c.type.move(r->slot, e.slot);
+            complete(*r);
+        } else if (count < c.capacity) {
+            c.type.move(c.slot(count), e.slot);
+            c.count.store(count + 1, std::memory_order_relaxed);
+            s.unlock_all();
+        } else {
+            return Now::No;
+        }
+        e.ok = true;
+        return Now::Done;
+    }
+    e.ok = true;
+    if (count > 0) {
+        void* from = c.slot(0);
+        c.type.move(e.slot, from);
+        c.type.destroy(from);
+        ChanWaiter* w = ChanCore::first(c.senders);
+        c.advance();
+        if (w != nullptr) {
+            c.type.move(c.slot(count - 1), w->slot);
+        } else {
+            c.count.store(count - 1, std::memory_order_relaxed);
+        }
+        s.unlock_all();
+        if (w != nullptr) complete(*w);
+    } else if (ChanWaiter* w = ChanCore::first(c.senders)) {
+        s.unlock_all();
+        c.type.move(e.slot, w->slot);
+        complete(*w);
+    } else if (c.closed.load(std::memory_order_relaxed)) {
+        s.unlock_all();
+        e.ok = false;
+    } else {
+        return Now::No;
+    }
+    return Now::Done;
+}
+
+void enqueue(Selecting& s, Waiter& self) noexcept {
+    for (std::size_t i = 0; i < s.live; ++i) {
+        std::uint32_t index = s.waits[i].lock_order;
+        SelectEntry& e = s.entries[index];
+        ChanWaiter& w = s.waits[i].waiter;
+        w.stand_for(self);
+        w.won = &s.won;
+        w.slot = e.slot;
+        w.case_index = index;
+        w.winner = &s.winner;
+        (e.is_send ? e.core->senders : e.core->receivers).push_back(w);
+    }
+}
+
+/// dequeue takes the waiters off all lists, the winner's having gone already; taking each lock also waits for commit_select to be through.
+void dequeue(Selecting& s) noexcept {
+    s.lock_all();
+    for (std::size_t i = 0; i < s.live; ++i) {
+        SelectEntry& e = s.entries[s.waits[i].lock_order];
+        (e.is_send ? e.core->senders : e.core->receivers).remove(s.waits[i].waiter);
+    }
+    s.unlock_all();
+}
+
+bool commit_select(void* arg) {
+    auto& s = *static_cast<Selecting*>(arg);
+    // Armed under the channels' locks: the selecting frame is still there.
+    if (s.timed) timer_arm(s.timer, s.timer.when);
+    s.unlock_all();
+    return true;
+}
+
+void on_timeout(TimerNode& node) {
+    auto& t = static_cast<SelectTimer&>(node);
+    if (!t.waiter->claim()) return;
+    *t.fired = true;
+    ready(*t.waiter);
+}
+
+std::size_t wait(Selecting& s, std::int64_t timeout_ns, Waiter& self) {
+    self.won = &s.won;
+    if (timeout_ns >= 0 && timeout_ns != INT64_MAX) {
+        s.timed = true;
+        s.timer.callback = on_timeout;
+        s.timer.waiter = &self;
+        s.timer.fired = &s.timer_fired;
+        s.timer.when = deadline_after(timeout_ns);
+    }
+    park(self, s.live == 0 && !s.timed ? WaitReason::SelectNoCases : WaitReason::Select, commit_select, &s);
+    dequeue(s);
+    if (s.timed) timer_stop(s.timer);
+    return s.timer_fired ? kSelectTimeout : s.winner->case_index;
+}
+
+} // namespace
+
+std::size_t select_run(SelectEntry* entries, std::size_t n, bool has_default, std::int64_t timeout_ns, SelectWait* waits) {
+    Selecting s{entries, waits, n};
+    s.order();
+    s.lock_all();
+    for (std::size_t i = 0; i < s.live; ++i) {
+        std::size_t index = waits[i].poll_order;
+        if (!is_ready(entries[index])) continue;
+        Now now = run_now(s, entries[index]);
+        if (now == Now::Closed) panic_runtime("send on closed channel");
+        if (now == Now::Done) return index;
+    }
+    if (has_default || timeout_ns == 0) {
+        s.unlock_all();
+        return has_default ? kSelectDefault : kSelectTimeout;
+    }
+    Waiter self;
+    enqueue(s, self);
+    std::size_t won = wait(s, timeout_ns, self);
+    if (won == kSelectTimeout) return won;
+    SelectEntry& e = entries[won];
+    e.ok = s.winner->ok;
+    if (e.is_send && !e.ok) panic_runtime("send on closed channel");
+    return won;
+}
+
+} // namespace weir::detail

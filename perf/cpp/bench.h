@@ -1,0 +1,61 @@
+// What every workload uses: sizes, timing, checks and the result line. The twin of ../go/bench.go.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace perf {
+
+using Clock = std::chrono::steady_clock;
+
+inline double ns(Clock::duration d) { return std::chrono::duration<double, std::nano>(d).count(); }
+inline double ms(Clock::duration d) { return std::chrono::duration<double, std::milli>(d).count(); }
+
+/// sum_below is 0 + 1 + ... + (n-1).
+constexpr std::int64_t sum_below(std::int64_t n) { return n * (n - 1) / 2; }
+
+/// Bench is one run of one workload. Used from the main fiber only.
+class Bench {
+public:
+    Bench(std::string name, int procs, double scale) : name_(std::move(name)), procs_(procs), scale_(scale) {}
+
+    /// count scales a workload's full size; a run never gets smaller than `least`.
+    std::int64_t count(std::int64_t full, std::int64_t least) const;
+
+    /// per_op runs body at a tenth of the size as a warm-up, then at size n, and reports the time of one operation.
+    template <class Body>
+    void per_op(std::int64_t n, Body body) {
+        body(n / 10 + 1);
+        const auto start = Clock::now();
+        body(n);
+        report("", ns(Clock::now() - start) / static_cast<double>(n), "ns", n);
+    }
+
+    /// report adds a figure; `part` names one of several figures of a workload ("parked_million.rss").
+    void report(std::string_view part, double value, std::string_view unit, std::int64_t n);
+
+    /// expect records a failed check: the run then prints it in place of "ok" and the program exits with status 1.
+    void expect(std::string_view what, std::int64_t got, std::int64_t want);
+
+    /// print writes the result lines; false when a check failed.
+    bool print() const;
+
+private:
+    struct Result {
+        std::string name;
+        double value;
+        std::string unit;
+        std::int64_t n;
+    };
+
+    std::string name_;
+    int procs_;
+    double scale_;
+    std::string problem_; // the first failed check; empty is good
+    std::vector<Result> results_;
+};
+
+} // namespace perf

@@ -1,0 +1,83 @@
+// Time: the processor time of many sleepers, and the delay from a send to the woken receiver.
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include <sys/resource.h>
+
+#include <weir/chan.h>
+#include <weir/go.h>
+#include <weir/sleep.h>
+#include <weir/waitgroup.h>
+
+#include "workloads.h"
+
+namespace perf {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// cpu_time is the processor time this process has used, user and system.
+Clock::duration cpu_time() {
+    rusage use{};
+    getrusage(RUSAGE_SELF, &use);
+    return std::chrono::seconds(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+           std::chrono::microseconds(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
+}
+
+void sleepers(Bench& bench, std::int64_t n, int naps) {
+    std::vector<std::int32_t> napped(static_cast<std::size_t>(n));
+    weir::WaitGroup wg;
+    wg.add(static_cast<int>(n));
+    for (std::int64_t i = 0; i < n; ++i) {
+        weir::go([&wg, &count = napped[static_cast<std::size_t>(i)], i, naps] {
+            for (int nap = 0; nap < naps; ++nap) {
+                const auto d = (1 + (i * 7919 + nap * 31) % 100) * 1ms;
+                const auto start = Clock::now();
+                weir::sleep(d);
+                if (Clock::now() - start >= d) ++count;
+            }
+            wg.done();
+        });
+    }
+    wg.wait();
+    bench.expect("sleepers that never woke early", marked(napped, naps), n);
+}
+
+} // namespace
+
+/// timers_100k: a hundred thousand fibers sleep ten times, 1 to 100 ms each.
+void timers_100k(Bench& bench) {
+    const std::int64_t n = bench.count(100'000, 1000);
+    sleepers(bench, n / 10, 1);
+    const auto before = cpu_time();
+    sleepers(bench, n, 10);
+    bench.report("", ms(cpu_time() - before), "CPU ms", n);
+}
+
+/// wake_latency: one fiber sends after every pause, another is parked in a receive.
+void wake_latency(Bench& bench) {
+    const std::int64_t n = bench.count(3000, 100);
+    weir::chan<Clock::time_point> c;
+    weir::chan<void> done;
+    std::vector<double> delays;
+    delays.reserve(static_cast<std::size_t>(n));
+    weir::go([&delays, c, done]() mutable {
+        for (Clock::time_point sent : c) delays.push_back(ns(Clock::now() - sent));
+        done.close();
+    });
+    for (std::int64_t i = 0; i < n; ++i) {
+        weir::sleep(50us);
+        c.send(Clock::now());
+    }
+    c.close();
+    done.recv();
+    bench.expect("wake-ups", static_cast<std::int64_t>(delays.size()), n);
+    delays.erase(delays.begin(), delays.begin() + n / 10);
+    std::ranges::sort(delays);
+    bench.report("p50", delays[delays.size() / 2], "ns", n);
+    bench.report("p99", delays[delays.size() * 99 / 100], "ns", n);
+}
+
+} // namespace perf

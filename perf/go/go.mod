@@ -1,0 +1,3 @@
+module weir/perf
+
+go 1.19

@@ -1,0 +1,91 @@
+// weir_perf's twin: the same workloads under the same names, in Go.
+//
+//	perf-go [-procs N] [-scale X] [-list] [name...]
+//
+// Prints one JSON line a figure: {"name","value","unit","procs","n","check"}.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+)
+
+type workload struct {
+	name string
+	run  func(*bench)
+}
+
+var workloads = []workload{
+	{"spawn_burst", spawnBurst},
+	{"spawn_million", spawnMillion},
+	{"yield", yield},
+	{"ping_pong", pingPong},
+	{"ring_1000", ring1000},
+	{"spsc_128", spsc128},
+	{"spsc_1", spsc1},
+	{"mpmc_4x4", mpmc4x4},
+	{"select_4", select4},
+	{"select_4_buffered", select4Buffered},
+	{"mutex_uncontended", mutexUncontended},
+	{"mutex_8", mutex8},
+	{"skynet", skynetMillion},
+	{"sieve", sieve4000},
+	{"parked_million", parkedMillion},
+	{"timers_100k", timers100k},
+	{"wake_latency", wakeLatency},
+	{"panic_recover_1", panicRecover1},
+	{"panic_recover_10", panicRecover10},
+	{"defer", deferCost},
+}
+
+func find(name string) (workload, bool) {
+	for _, w := range workloads {
+		if w.name == name {
+			return w, true
+		}
+	}
+	return workload{}, false
+}
+
+func main() {
+	procs := flag.Int("procs", 1, "GOMAXPROCS")
+	scale := flag.Float64("scale", 1, "factor on every workload's size")
+	list := flag.Bool("list", false, "print the workload names")
+	flag.Parse()
+
+	if *list {
+		for _, w := range workloads {
+			fmt.Println(w.name)
+		}
+		return
+	}
+	if *procs < 1 || *scale <= 0 {
+		fmt.Fprintln(os.Stderr, "perf-go: -procs must be at least 1 and -scale above 0")
+		os.Exit(2)
+	}
+	chosen := workloads
+	if flag.NArg() > 0 {
+		chosen = nil
+		for _, name := range flag.Args() {
+			w, ok := find(name)
+			if !ok {
+				fmt.Fprintf(os.Stderr, "perf-go: no workload %q; -list names them\n", name)
+				os.Exit(2)
+			}
+			chosen = append(chosen, w)
+		}
+	}
+
+	runtime.GOMAXPROCS(*procs)
+	status := 0
+	for _, w := range chosen {
+		b := &bench{name: w.name, procs: *procs, scale: *scale}
+		w.run(b)
+		if !b.print() {
+			status = 1
+		}
+	}
+	os.Exit(status)
+}

@@ -1,0 +1,71 @@
+// Time: the processor time of many sleepers, and the delay from a send to the woken receiver.
+package main
+
+import (
+	"sort"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// cpuTime is the processor time this process has used, user and system.
+func cpuTime() time.Duration {
+	var use syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &use)
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
+}
+
+func sleepers(b *bench, n, naps int) {
+	napped := make([]int32, n)
+	var wg sync.WaitGroup
+	wg.Add(n)
+	for i := 0; i < n; i++ {
+		go func(i int) {
+			for nap := 0; nap < naps; nap++ {
+				d := time.Duration(1+(i*7919+nap*31)%100) * time.Millisecond
+				start := time.Now()
+				time.Sleep(d)
+				if time.Since(start) >= d {
+					napped[i]++
+				}
+			}
+			wg.Done()
+		}(i)
+	}
+	wg.Wait()
+	b.expect("sleepers that never woke early", marked(napped, int32(naps)), n)
+}
+
+// timers100k: a hundred thousand goroutines sleep ten times, 1 to 100 ms each.
+func timers100k(b *bench) {
+	n := b.count(100_000, 1000)
+	sleepers(b, n/10, 1)
+	before := cpuTime()
+	sleepers(b, n, 10)
+	b.report("", ms(cpuTime()-before), "CPU ms", n)
+}
+
+// wakeLatency: one goroutine sends after every pause, another is parked in a receive.
+func wakeLatency(b *bench) {
+	n := b.count(3000, 100)
+	c := make(chan time.Time)
+	delays := make([]time.Duration, 0, n)
+	done := make(chan struct{})
+	go func() {
+		for sent := range c {
+			delays = append(delays, time.Since(sent))
+		}
+		close(done)
+	}()
+	for i := 0; i < n; i++ {
+		time.Sleep(50 * time.Microsecond)
+		c <- time.Now()
+	}
+	close(c)
+	<-done
+	b.expect("wake-ups", len(delays), n)
+	delays = delays[n/10:]
+	sort.Slice(delays, func(i, j int) bool { return delays[i] < delays[j] })
+	b.report("p50", float64(delays[len(delays)/2].Nanoseconds()), "ns", n)
+	b.report("p99", float64(delays[len(delays)*99/100].Nanoseconds()), "ns", n)
+}

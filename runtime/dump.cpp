@@ -1,0 +1,141 @@
+#include <weir/detail/dump.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <vector>
+
+#include <weir/detail/timer.h>
+#include "fiber.h"
+#include "symbols.h"
+#include "worker.h"
+
+namespace weir::detail {
+
+namespace {
+
+constexpr std::size_t kMostFibers = 10'000;  // printed; the rest is counted
+constexpr std::size_t kMostStack = 64 << 10; // bytes of a stack looked at
+
+/// Snapshot of one fiber. A parked fiber's stack is copied while it may run again: `runs`, read before and after, tells whether the copy is good.
+struct Snapshot {
+    std::uint64_t id;
+    std::uint64_t parent;
+    FiberState state;
+    WaitReason reason;
+    std::int64_t parked_since;
+    void* created_at;
+    Trace trace;
+    bool has_stack = false;
+};
+
+/// copy_memory reads this process's memory without faulting: a stack may be given back while it is read.
+bool copy_memory(void* to, const void* from, std::size_t n) noexcept {
+    iovec local{to, n};
+    iovec remote{const_cast<void*>(from), n};
+    return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == static_cast<ssize_t>(n);
+}
+
+bool trace_parked(const Fiber& f, Trace& out) {
+#if defined(__x86_64__)
+    std::uint32_t runs = f.runs.load(std::memory_order_acquire);
+    const char* context = static_cast<const char*>(f.context);
+    const Stack* stack = f.stack;
+    if (context == nullptr || stack == nullptr || context < stack->low || context >= stack->top) return false;
+    std::size_t n = std::min(static_cast<std::size_t>(stack->top - context), kMostStack);
+    std::vector<std::byte> buffer(n);
+    if (!copy_memory(buffer.data(), context, n)) return false;
+    if (f.state.load(std::memory_order_acquire) != FiberState::Parked || f.runs.load(std::memory_order_acquire) != runs) return false;
+    // jump_fcontext's frame: mxcsr and x87 word, r12-r15, rbx, rbp, rip.
+    std::uintptr_t saved[8];
+    std::memcpy(saved, buffer.data(), sizeof saved);
+    SavedContext c{saved[7], reinterpret_cast<std::uintptr_t>(context) + 64, saved[6], saved[5], saved[1], saved[2], saved[3], saved[4]};
+    out = unwind_saved(c, {buffer.data() + 64, n - 64});
+    return true;
+#else
+    (void)f;
+    (void)out;
+    return false;
+#endif
+}
+
+Snapshot snapshot(const Fiber& f) {
+    Snapshot s{f.id.load(std::memory_order_relaxed),
+               f.parent,
+               f.state.load(std::memory_order_acquire),
+               f.reason.load(std::memory_order_relaxed),
+               f.parked_since.load(std::memory_order_relaxed),
+               f.created_at,
+               {},
+               false};
+    if (s.state == FiberState::Parked) s.has_stack = trace_parked(f, s.trace);
+    return s;
+}
+
+std::string since(std::int64_t parked_at) {
+    std::int64_t minutes = (mono_now() - parked_at) / 60'000'000'000;
+    return minutes >= 1 ? ", " + std::to_string(minutes) + " minutes" : "";
+}
+
+std::string state_text(const Snapshot& s) {
+    switch (s.state) {
+    case FiberState::Running: return "running";
+    case FiberState::Parked: return to_string(s.reason) + since(s.parked_since);
+    default: return "runnable";
+    }
+}
+
+struct Collected {
+    std::vector<Snapshot> fibers;
+    std::size_t more = 0;
+};
+
+} // namespace
+
+std::string dump_all_fibers() {
+    Worker* w = this_worker();
+    Fiber* self = w != nullptr ? w->current : nullptr;
+    std::uint64_t first = self != nullptr ? self->id.load(std::memory_order_relaxed) : 0;
+    Collected all;
+    for_each_fiber(
+        [](Fiber& f, void* arg) {
+            auto& c = *static_cast<Collected*>(arg);
+            FiberState state = f.state.load(std::memory_order_acquire);
+            if (state == FiberState::Free || state == FiberState::New) return;
+            if (c.fibers.size() < kMostFibers) {
+                c.fibers.push_back(snapshot(f));
+            } else {
+                ++c.more;
+            }
+        },
+        &all);
+    std::sort(all.fibers.begin(), all.fibers.end(),
+              [&](const Snapshot& a, const Snapshot& b) { return (a.id != first) != (b.id != first) ? a.id == first : a.id < b.id; });
+    if (!all.fibers.empty() && all.fibers[0].id == first) {
+        take_trace(all.fibers[0].trace, 1);
+        all.fibers[0].has_stack = true;
+    }
+    std::string out;
+    std::map<std::vector<void*>, std::string> printed; // many fibers wait at the same place: symbolise it once
+    for (const Snapshot& s : all.fibers) {
+        out += "goroutine " + std::to_string(s.id) + " [" + state_text(s) + "]:\n";
+        if (s.has_stack) {
+            std::vector<void*> key(s.trace.pc.begin(), s.trace.pc.begin() + s.trace.size);
+            auto [it, fresh] = printed.try_emplace(key);
+            if (fresh) it->second = print_trace(key);
+            out += it->second;
+        } else if (s.state == FiberState::Running) {
+            out += "\tgoroutine running on another thread; stack unavailable\n";
+        }
+        std::vector<void*> created{s.created_at, reinterpret_cast<void*>(s.parent)};
+        auto [it, fresh] = printed.try_emplace(std::move(created));
+        if (fresh) it->second = print_created(s.created_at, s.parent);
+        out += it->second + "\n";
+    }
+    if (all.more != 0) out += "...additional goroutines elided: " + std::to_string(all.more) + "...\n";
+    return out;
+}
+
+} // namespace weir::detail

@@ -1,0 +1,73 @@
+#include "exception_hook.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cxxabi.h>
+#include <dlfcn.h>
+#include <exception>
+
+#include <weir/detail/config.h>
+#include "tls.h"
+
+#if WEIR_ASAN
+extern "C" void __asan_handle_no_return();
+#endif
+
+namespace {
+
+template <class Fn>
+Fn next_definition(const char* symbol) {
+    void* p = dlsym(RTLD_NEXT, symbol);
+    if (p == nullptr) {
+        std::fprintf(stderr, "weir: no other definition of %s: link the C++ library dynamically (not -static-libstdc++)\n", symbol);
+        std::abort();
+    }
+    return reinterpret_cast<Fn>(p);
+}
+
+void about_to_unwind() noexcept {
+#if WEIR_ASAN
+    __asan_handle_no_return(); // ASan's own interceptor may come after ours or not at all
+#endif
+}
+
+/// The header that libstdc++ puts before every exception object begins further down; its caught list leads to the object being handled.
+void* handled_object() noexcept {
+    std::exception_ptr e = std::current_exception();
+    return *reinterpret_cast<void**>(&e);
+}
+
+} // namespace
+
+extern "C" {
+
+__attribute__((noreturn)) WEIR_API void __cxa_throw(void* object, std::type_info* type, void (*destroy)(void*)) {
+    using Fn = void (*)(void*, std::type_info*, void (*)(void*));
+    static const Fn next = next_definition<Fn>("__cxa_throw");
+    weir::detail::note_throw(object, type, false);
+    about_to_unwind();
+    next(object, type, destroy);
+    __builtin_unreachable();
+}
+
+__attribute__((noreturn)) WEIR_API void __cxa_rethrow() {
+    using Fn = void (*)();
+    static const Fn next = next_definition<Fn>("__cxa_rethrow");
+    if (void* object = handled_object()) weir::detail::note_throw(object, abi::__cxa_current_exception_type(), true);
+    about_to_unwind();
+    next();
+    __builtin_unreachable();
+}
+
+__attribute__((noreturn)) WEIR_API void weir_rethrow_exception(std::exception_ptr) __asm__("_ZSt17rethrow_exceptionNSt15__exception_ptr13exception_ptrE");
+
+} // extern "C"
+
+void weir_rethrow_exception(std::exception_ptr e) {
+    using Fn = void (*)(std::exception_ptr);
+    static const Fn next = next_definition<Fn>("_ZSt17rethrow_exceptionNSt15__exception_ptr13exception_ptrE");
+    if (void* object = *reinterpret_cast<void**>(&e)) weir::detail::note_throw(object, e.__cxa_exception_type(), true);
+    about_to_unwind();
+    next(std::move(e));
+    __builtin_unreachable();
+}

@@ -1,0 +1,102 @@
+// Fiber: the control block of one green thread.
+//
+// Control blocks are 256 bytes, carved from chunks that are never unmapped, so that dumps may look at any of them at any time. A stack is
+// bound at the first run, not at spawn: a fiber that waits to start costs one control block, and one that starts on a worker
+// where another has just ended takes over its warm stack without a switch.
+//
+//   Free -> New -> Runnable -> Running -> Parked -> Runnable ... -> Running -> Free
+//           spawn  commit      picked     park      ready                    end
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <weir/detail/park.h>
+#include <weir/go.h>
+#include "stack.h"
+
+namespace weir::detail {
+
+struct Worker;
+struct PanicContext;
+struct LocalValues;
+
+enum class FiberState : std::uint8_t { Free, New, Runnable, Running, Parked };
+
+constexpr std::size_t kInlineClosure = 128;
+
+/// FiberExtra holds what most fibers have not: options given to go().
+struct FiberExtra {
+    std::string name;
+    Labels labels;
+    std::optional<PanicPolicy> panic_policy;
+    std::size_t stack_class = 0;
+};
+
+struct alignas(64) Fiber {
+    // First line: touched by every switch. Owned by the worker that runs the fiber; by the waker between claim and ready.
+    void* context = nullptr;      // saved fcontext; null until the first run
+    Stack* stack = nullptr;       // null until the first run
+    Fiber* next = nullptr;        // link in the list or queue that holds the fiber
+    void (*entry)(void*) = nullptr;
+    void* closure = nullptr;
+    void* eh_caught = nullptr;    // the C++ exception globals while the fiber does not run
+    unsigned eh_uncaught = 0;
+    int saved_errno = 0;
+    std::atomic<FiberState> state{FiberState::Free};
+    std::atomic<WaitReason> reason{WaitReason::None};
+    bool is_main = false;
+    std::uint8_t lock_depth = 0;  // lock_os_thread nesting
+    std::atomic<std::uint32_t> runs{0}; // times resumed: a dump that sees it unchanged has read a consistent stack
+
+    // Second line: touched at spawn, end, and by slow paths.
+    std::atomic<std::uint64_t> id{0};
+    std::uint64_t parent = 0;
+    std::atomic<std::int64_t> parked_since{0};
+    FiberExtra* extra = nullptr;
+    LocalValues* locals = nullptr;
+    void* created_at = nullptr;
+    Worker* locked_to = nullptr;  // the worker of lock_os_thread
+    PanicContext* panics = nullptr;
+
+    alignas(16) std::byte inline_closure[kInlineClosure];
+
+    std::size_t stack_class() const noexcept;
+};
+
+static_assert(sizeof(Fiber) == 256, "four cache lines");
+
+/// Free control blocks travel between workers in magazines: chains, linked by next, of so many.
+constexpr std::uint32_t kFiberMagazine = 64;
+
+/// fiber_pool_take returns a chain of free control blocks, at most a magazine, and its length. On failure null and an error.
+Fiber* fiber_pool_take(std::uint32_t& count, StackError& error);
+/// fiber_pool_give_magazine takes back a full magazine.
+void fiber_pool_give_magazine(Fiber* magazine) noexcept;
+/// fiber_pool_give takes back a chain of any length (which it walks).
+void fiber_pool_give(Fiber* list) noexcept;
+/// for_each_fiber visits every control block there ever was, in address order; most may be Free.
+void for_each_fiber(void (*visit)(Fiber&, void*), void* arg);
+
+/// default_stack_class is the slot size of fibers without stack_max of their own. Set by run.
+extern std::atomic<std::size_t> g_default_stack_class;
+inline std::size_t default_stack_class() noexcept { return g_default_stack_class.load(std::memory_order_relaxed); }
+inline void set_default_stack_class(std::size_t size_class) noexcept { g_default_stack_class.store(size_class, std::memory_order_relaxed); }
+/// check_stack_max panics when no stack of that size can be had.
+void check_stack_max(std::size_t bytes);
+
+inline std::size_t Fiber::stack_class() const noexcept {
+    return extra != nullptr && extra->stack_class != 0 ? extra->stack_class : default_stack_class();
+}
+
+/// next_fiber_id hands out ids; workers take them in blocks.
+std::uint64_t take_fiber_ids(std::uint64_t count) noexcept;
+
+void destroy_locals(Fiber& fiber) noexcept;
+void copy_locals(const Fiber& from, Fiber& to);
+
+} // namespace weir::detail

@@ -1,0 +1,163 @@
+#include "fiber_main.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+
+#include <weir/detail/alloc.h>
+#include "abandon.h"
+#include "futex.h"
+#include "panic_context.h"
+#include "report.h"
+#include "scheduler.h"
+#include "worker.h"
+
+namespace weir::detail {
+
+namespace {
+
+PanicPolicy policy_of(const Fiber& f, const Scheduler& s) {
+    return f.extra != nullptr && f.extra->panic_policy ? *f.extra->panic_policy : s.options.panic_policy;
+}
+
+/// run_entry runs the fiber's function; every entry function is a frame. Returns whether it ended by itself (or was recovered).
+enum class Ending : std::uint8_t { Returned, Goexit, Panicked };
+
+WEIR_NOINLINE Ending run_entry(Fiber* f) {
+    try {
+        f->entry(f->closure);
+        return Ending::Returned;
+    } catch (...) {
+        if (std::shared_ptr<PanicRecord> panic = finish_entry()) {
+            Worker* w = this_worker();
+            w->unevictable.fetch_add(1, std::memory_order_relaxed); // an uncaught panic is never silent: the end of run waits for its report
+            report_uncaught(*panic, *w->current, policy_of(*w->current, w->sched));
+            w->unevictable.fetch_sub(1, std::memory_order_relaxed);
+            return Ending::Panicked;
+        }
+        return panic_context().goexiting ? Ending::Goexit : Ending::Returned;
+    }
+}
+
+void end_main(Scheduler& s, Ending ending) noexcept {
+    if (ending == Ending::Goexit) {
+        s.main_goexit.store(true, std::memory_order_release);
+        return;
+    }
+    if (ending == Ending::Panicked) s.exit_status = 2;
+    s.main_done.store(1, std::memory_order_release); // release: pairs with the acquire in run_main(); publishes exit_status
+    futex_wake(s.main_done, 1);
+}
+
+/// wake_drain readies the main fiber when it waits for the others and this was the last of them.
+void wake_drain(Scheduler& s) noexcept {
+    if (s.drain_waiter.load(std::memory_order_seq_cst) == nullptr || s.live_fibers() > 1) return; // seq_cst: see wait_for_others()
+    if (Waiter* w = s.drain_waiter.exchange(nullptr, std::memory_order_seq_cst)) ready(*w);
+}
+
+/// end_fiber takes the ended fiber apart, all but its stack and control block.
+void end_fiber(Worker* w, Fiber* f, Ending ending) noexcept {
+    if (f->locked_to != nullptr) {
+        f->lock_depth = 1;
+        unlock_os_thread();
+    }
+    free_fiber_parts(f);
+    if (f->is_main) [[unlikely]] end_main(w->sched, ending);
+    if (w->sched.options.drain) [[unlikely]] {
+        // seq_cst: of the two last fibers that end at once, one sees the other's end.
+        w->ended.fetch_add(1, std::memory_order_seq_cst);
+        wake_drain(w->sched);
+    } else {
+        w->ended.store(w->ended.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    }
+}
+
+bool commit_recycle(void* fiber) {
+    Worker* w = this_worker();
+    auto* f = static_cast<Fiber*>(fiber);
+    Stack* s = std::exchange(f->stack, nullptr);
+    f->context = nullptr;
+    f->state.store(FiberState::Free, std::memory_order_relaxed);
+    w->give_fiber(f);
+    w->give_stack(s);
+    return true;
+}
+
+/// take_over lets a new fiber run on the stack of one that has just ended: no switch, and the stack is warm.
+bool take_over(Worker* w, Fiber* ended, Fiber* next) noexcept {
+    if (next == nullptr || next->stack != nullptr || next->stack_class() != ended->stack->size()) return false;
+    next->stack = std::exchange(ended->stack, nullptr);
+    next->stack->fiber.store(next->id.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    ended->context = nullptr;
+    ended->state.store(FiberState::Free, std::memory_order_relaxed);
+    w->give_fiber(ended);
+    w->current = next;
+    w->switches.store(w->switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    next->runs.store(next->runs.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    next->state.store(FiberState::Running, std::memory_order_relaxed);
+    *w->err = 0;
+    return true;
+}
+
+} // namespace
+
+void free_fiber_parts(Fiber* f) noexcept {
+    if (f->panics != nullptr) {
+        delete f->panics;
+        f->panics = nullptr;
+    }
+    if (f->locals != nullptr) destroy_locals(*f);
+    if (f->extra != nullptr) {
+        delete f->extra;
+        f->extra = nullptr;
+    }
+    if (f->closure != f->inline_closure) deallocate(f->closure);
+    f->closure = f->inline_closure;
+    f->locked_to = nullptr;
+    f->lock_depth = 0;
+}
+
+void fiber_main() noexcept {
+    for (;;) {
+        Fiber* f = this_worker()->current;
+        Ending ending = run_entry(f);
+        Worker* w = this_worker();
+        end_fiber(w, f, ending);
+        w = this_worker();
+        Fiber* next = w->pick_local();
+        if (take_over(w, f, next)) continue;
+        w->leaving = {f, commit_recycle, f};
+        leave_for_good(w, next);
+    }
+}
+
+void stack_exhausted(const std::string& why) noexcept {
+    std::fprintf(stderr, "fatal error: %s\n", why.c_str());
+    std::_Exit(2);
+}
+
+void abandon_current() noexcept {
+    Worker* w = this_worker();
+    w->leaving = {w->current, [](void*) { return true; }, nullptr};
+    leave_for_good(w, nullptr);
+}
+
+void abandon_fibers() noexcept {
+    for_each_fiber(
+        [](Fiber& f, void*) {
+            if (f.state.load(std::memory_order_relaxed) == FiberState::Free) return;
+            if (f.stack != nullptr) {
+                f.stack->next = nullptr;
+                std::size_t size_class = f.stack->size();
+                stack_recycle(std::exchange(f.stack, nullptr), size_class);
+            }
+            free_fiber_parts(&f);
+            f.context = nullptr;
+            f.state.store(FiberState::Free, std::memory_order_relaxed);
+            f.next = nullptr;
+            fiber_pool_give(&f);
+        },
+        nullptr);
+}
+
+} // namespace weir::detail

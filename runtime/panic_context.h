@@ -1,0 +1,87 @@
+// PanicContext: the panics of one fiber (or plain thread): which is unwinding, and whose deferred call is running.
+//
+// Invariants:
+//   - `current` is the innermost panic that has not been dropped; its `link` leads to those that were current when it began.
+//   - A record is Unwinding until a recover() marks it Recovered; when that deferred call has returned it is Done, and when a later panic has
+//     unwound past it, Aborted. Only records that are neither Done nor Aborted are seen by recover() and printed.
+//   - `object` names the exception object that carries the panic now: after a replacement the older exception goes on unwinding and stands
+//     for the newer panic.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <memory>
+
+#include <weir/panic.h>
+
+namespace weir::detail {
+
+/// Trace is a list of return addresses; symbols are looked up when it is printed.
+struct Trace {
+    static constexpr int kMax = 64;
+    std::array<void*, kMax> pc;
+    int size = 0;
+};
+
+enum class PanicState : std::uint8_t { Unwinding, Recovered, Done, Aborted };
+
+struct PanicRecord : std::enable_shared_from_this<PanicRecord> {
+    PanicKind kind = PanicKind::User;
+    PanicState state = PanicState::Unwinding;
+    bool goexit = false;                     // not a panic: goexit() unwinding
+    bool was_recovered = false;
+    bool was_replaced = false;               // a later panic began in its deferred call and went on: it is printed before that one
+    bool carried_by_other = false;           // the exception in flight is that of the panic it replaced
+    std::shared_ptr<const PanicValue> value; // null for foreign exceptions
+    std::exception_ptr exception;            // of a foreign exception
+    std::string text;                        // the message of a foreign exception
+    const std::type_info* type = nullptr;
+    std::uint64_t fiber_id = 0;
+    int depth = 0;                           // uncaught exceptions once it was thrown: with fewer in flight it has been swallowed
+    void* object = nullptr;                  // the exception object in flight for it
+    std::shared_ptr<PanicRecord> link;       // the panic that was current when this one began
+    std::unique_ptr<Trace> site;
+};
+
+/// DeferRun is one deferred call that runs because of a panic. On the stack of run_deferred_panicking.
+struct DeferRun {
+    DeferRun* outer;
+    std::shared_ptr<PanicRecord> panic;
+};
+
+/// Thrown is what the __cxa_throw hook notes: which object is in flight at each depth of uncaught exceptions, and from where.
+struct Thrown {
+    void* object = nullptr;
+    std::unique_ptr<Trace> site;
+};
+
+struct PanicContext {
+    static constexpr int kDepths = 8;
+    std::shared_ptr<PanicRecord> current;
+    DeferRun* run = nullptr;
+    bool goexiting = false;
+    std::shared_ptr<PanicRecord> throwing; // between weir's own throw and the hook, which learns the exception object
+    Thrown thrown[kDepths];
+};
+
+/// panic_context is the calling fiber's, or the calling thread's.
+PanicContext& panic_context() noexcept;
+
+/// Goexit travels as this; never as a std::exception.
+struct GoexitSignal {};
+
+/// finish_entry is called in the catch (...) of a fiber's entry: returns the panic that ends the fiber, or null (goexit, or recovered).
+std::shared_ptr<PanicRecord> finish_entry();
+
+/// panic_text is the chain as Go prints it: "panic: A\n\tpanic: B", with [recovered] marks.
+std::string panic_chain_text(const PanicRecord& record);
+
+/// indent_lines puts a tab before every line but the first.
+std::string indent_lines(std::string text);
+
+/// take_trace captures the calling stack, addresses only, without the innermost `skip` frames.
+void take_trace(Trace& trace, int skip) noexcept;
+
+} // namespace weir::detail

@@ -1,0 +1,89 @@
+// Stacks: small, guarded, growing.
+//
+// A Stack is a slot of the arena: [low, top). [window, top) is open; everything below the window is guarded, so that neither a large frame
+// nor a system call's buffer can jump the guard. A fault below the window enlarges it (grow()); the last kReserve bytes are kept
+// back for reporting an overflow. Guards are page-table markers (MADV_GUARD_INSTALL, Linux 6.13) that need no mapping each; on
+// older kernels, mprotect, at two mappings a stack.
+//
+// Ownership: a Stack belongs to one fiber, one worker's cache, or the pool. Stack records are never freed: the fault handler reads them
+// without a lock.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include <weir/detail/config.h>
+#include <weir/detail/spinlock.h>
+#include "sanitizer.h"
+
+namespace weir::detail {
+
+constexpr std::size_t kPage = 4096;
+constexpr std::size_t kMinStack = 32 << 10;
+constexpr std::size_t kMaxStack = std::size_t{1} << 30;
+constexpr std::size_t kDefaultStack = 256 << 10;
+constexpr std::size_t kInitialWindow = 16 << 10;
+constexpr std::size_t kKeptWindow = 64 << 10; // a window up to this size stays open while its stack is in a worker's cache
+constexpr std::size_t kReserve = 12 << 10;    // at the low end: room for reporting an overflow
+
+struct Stack {
+    char* low = nullptr;
+    char* top = nullptr;
+    std::atomic<char*> window{nullptr}; // lowest open byte; written by the thread that runs on the stack, read by dumps
+    Stack* next = nullptr;              // link in a cache; guarded by its owner
+    std::atomic<std::uint64_t> fiber{0}; // id of the fiber that runs on it, for the overflow report
+    bool guarded = false;               // its guards stand; false for a slot never used
+    san::Context san;
+
+    std::size_t size() const noexcept { return static_cast<std::size_t>(top - low); }
+};
+
+enum class GuardMode : std::uint8_t { PageTable, Mprotect };
+
+/// StackError says why no stack could be had; empty text means success.
+struct StackError {
+    std::string text;
+    explicit operator bool() const noexcept { return !text.empty(); }
+};
+
+/// stack_class rounds a wanted stack_max up to the size of a slot.
+std::size_t stack_class(std::size_t stack_max) noexcept;
+
+extern GuardMode g_guard_mode; // set by stack_init(), before any fiber exists
+
+/// stack_init finds out how to guard. Called when a run begins.
+void stack_init() noexcept;
+
+/// stack_guard_mode is how guards are made on this kernel; WEIR_STACK_GUARD=mprotect forces the fall-back.
+inline GuardMode stack_guard_mode() noexcept { return g_guard_mode; }
+
+/// stack_reserve makes sure that `count` stacks of that class can be had without a further mapping.
+StackError stack_reserve(std::size_t size_class, std::size_t count);
+
+/// stack_open returns up to `want` stacks of that class (at least one, or null and an error), linked by next, guarded and ready to run on; the pool's
+/// warm ones first.
+Stack* stack_open(std::size_t size_class, std::size_t want, StackError& error);
+
+/// stack_recycle gives a list of finished stacks (linked by next, of one class) back to the pool, at their initial windows.
+void stack_recycle(Stack* list, std::size_t size_class) noexcept;
+
+/// stack_shrink closes a grown window again and gives its memory back.
+void stack_shrink(Stack& stack, std::size_t window) noexcept;
+
+/// stack_trim gives memory of pooled stacks beyond the resident cap back to the system; a bounded number a call. The monitor's work.
+void stack_trim(std::size_t max_stacks) noexcept;
+
+enum class Growth : std::uint8_t { NotAStack, Grown, Overflow };
+
+/// stack_grow handles a fault at `address`: opens the window down to it. Async-signal-safe.
+Growth stack_grow(const void* address, Stack** out) noexcept;
+
+/// stack_open_reserve opens the last pages of an overflowing stack, for the report. Async-signal-safe.
+void stack_open_reserve(Stack& stack) noexcept;
+
+/// stack_of finds the stack that contains an address, or null. Async-signal-safe.
+Stack* stack_of(const void* address) noexcept;
+
+} // namespace weir::detail

@@ -1,0 +1,448 @@
+#include "worker.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fault.h"
+#include "fence.h"
+#include "futex.h"
+#include "poller.h"
+#include "scheduler.h"
+
+namespace weir::detail {
+
+namespace {
+
+constexpr std::uint32_t kLookAround = 64;          // every so many picks: the global queue, timers, the poller
+constexpr std::uint32_t kStackCache = 64;
+constexpr std::size_t kStackBatch = 16;             // taken from the pool at a time
+constexpr std::int64_t kPollInterval = 20'000;     // ns between polls while there is other work
+constexpr int kSpinRounds = 24;
+constexpr int kPausesARound = 40;
+constexpr std::int64_t kDeadlockRecheck = 1'000'000'000;
+
+void cpu_pause() noexcept {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#else
+    asm volatile("yield");
+#endif
+}
+
+} // namespace
+
+Worker::Worker(Scheduler& s, int worker_index)
+    : random(static_cast<std::uint32_t>(worker_index) * 2654435761u + 88172645u), timers(timer_heap(worker_index)), sched(s), index(worker_index), producer(s.global),
+      consumer(s.global) {}
+
+// ---- the thread ----
+
+void Worker::main() {
+    while (sched.worker_count.load(std::memory_order_acquire) <= index) sched_yield(); // start_worker() has counted it: others see its timers and queue
+    set_this_worker(this);
+    tid.store(static_cast<int>(syscall(SYS_gettid)), std::memory_order_relaxed);
+    eh = eh_globals_address();
+    err = errno_address();
+    san::init_thread(san);
+    AlternateStack alternate;
+    sched.wake_monitor();
+    while (Fiber* f = find_work()) {
+        leaving = {};
+        switch_away(this, f);
+    }
+    flush_caches();
+    set_this_worker(nullptr);
+    exited.store(true, std::memory_order_release); // release: pairs with the acquire in Scheduler::stop()
+}
+
+Fiber* Worker::find_work() {
+    running.store(false, std::memory_order_relaxed);
+    for (;;) {
+        std::uint32_t bits = attention.load(std::memory_order_acquire); // acquire: pairs with the fetch_or that set them
+        if (bits != 0) [[unlikely]] {
+            if (bits & kStop) return nullptr;
+            if (bits & kSliceExpired) {
+                attention.fetch_and(~kSliceExpired, std::memory_order_relaxed);
+                if (Fiber* f = next.exchange(nullptr, std::memory_order_acq_rel)) push(f);
+            }
+            if (bits & kCheckSeat) keep_seat();
+            if (bits & kLocked) {
+                if (Fiber* f = wait_for_locked()) return f;
+                continue;
+            }
+            if (attention.load(std::memory_order_acquire) & kStop) return nullptr;
+        }
+        if (Fiber* f = look_everywhere()) {
+            if (spinning) found_work();
+            if (!std::exchange(inherits, false)) slices.store(slices.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+            running.store(true, std::memory_order_relaxed);
+            return f;
+        }
+        sleep();
+    }
+}
+
+// ---- looking for work ----
+
+Fiber* Worker::pick_local() noexcept {
+    if (attention.load(std::memory_order_relaxed) != 0 || ++tick % kLookAround == 0) [[unlikely]] return nullptr;
+    if (Fiber* f = next.load(std::memory_order_relaxed); f != nullptr) {
+        // acq_rel: pairs with push_next() and with the CAS of a thief; whoever takes it out runs it.
+        if (next.compare_exchange_strong(f, nullptr, std::memory_order_acq_rel)) return f;
+    }
+    Fiber* f = queue.pop();
+    if (f != nullptr) slices.store(slices.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    return f;
+}
+
+Fiber* Worker::look_nearby(bool global_first) {
+    if (global_first) {
+        if (Fiber* f = take_from_global()) return f;
+    }
+    if (Fiber* f = next.load(std::memory_order_relaxed); f != nullptr && next.compare_exchange_strong(f, nullptr, std::memory_order_acq_rel)) {
+        inherits = true;
+        return f;
+    }
+    if (Fiber* f = queue.pop()) return f;
+    return take_from_global();
+}
+
+Fiber* Worker::look_everywhere() {
+    bool look_around = tick % kLookAround == 0; // only pick_local() counts: counted here too, a fiber that yields alone could miss every multiple
+    if (look_around) {
+        // All heaps, not only this worker's: the owner of another may be stuck, or tied to one fiber.
+        std::int64_t now = mono_now();
+        if (sched.next_timer() <= now) sched.run_timers(now);
+        if (sched.poller->waiters() > 0 && now - last_poll > kPollInterval) {
+            last_poll = now;
+            poll_now();
+        }
+    } else if (std::int64_t first = timers.first.load(std::memory_order_relaxed); first != kNever) {
+        if (std::int64_t now = mono_now(); first <= now) timers.run_due(now);
+    }
+    if (Fiber* f = look_nearby(look_around)) return f;
+    if (sched.poller->waiters() > 0) {
+        poll_now();
+        if (Fiber* f = look_nearby(false)) return f;
+    }
+    if (!start_spinning()) return nullptr;
+    for (int round = 0; round < kSpinRounds; ++round) {
+        if (Fiber* f = steal()) return f;
+        if (Fiber* f = look_nearby(false)) return f;
+        if (attention.load(std::memory_order_relaxed) & kStop) return nullptr;
+        for (int i = 0; i < kPausesARound; ++i) cpu_pause();
+    }
+    for (int i = 0, n = sched.worker_count.load(std::memory_order_acquire); i < n; ++i) {
+        Worker& victim = *sched.workers[i].load(std::memory_order_relaxed);
+        if (&victim == this) continue;
+        if (Fiber* f = steal_next(victim)) return f;
+    }
+    return nullptr;
+}
+
+void Worker::poll_now() { sched.poller->poll(0); }
+
+Fiber* Worker::take_from_global() {
+    if (sched.global_count.load(std::memory_order_relaxed) <= 0) return nullptr;
+    Fiber* batch[RunQueue::kSize / 2];
+    std::size_t fair = static_cast<std::size_t>(sched.global_count.load(std::memory_order_relaxed)) /
+                           static_cast<std::size_t>(sched.procs.load(std::memory_order_relaxed)) +
+                       1;
+    std::size_t room = (RunQueue::kSize - queue.size()) / 2;
+    std::size_t n = sched.take_global(batch, std::min({fair, room + 1, std::size(batch)}), consumer);
+    if (n == 0) return nullptr;
+    for (std::size_t i = 1; i < n; ++i) push(batch[i]);
+    return batch[0];
+}
+
+Fiber* Worker::steal() {
+    int n = sched.worker_count.load(std::memory_order_acquire);
+    if (n < 2) return nullptr;
+    std::int64_t now = 0;
+    int start = static_cast<int>(next_random() % static_cast<std::uint32_t>(n));
+    for (int i = 0; i < n; ++i) {
+        Worker& victim = *sched.workers[(start + i) % n].load(std::memory_order_relaxed);
+        if (&victim == this) continue;
+        if (Fiber* f = steal_from(victim)) return f;
+        if (victim.timers.first.load(std::memory_order_relaxed) != kNever) {
+            if (now == 0) now = mono_now();
+            if (victim.timers.first.load(std::memory_order_relaxed) <= now && victim.timers.run_due(now)) {
+                if (Fiber* f = look_nearby(false)) return f;
+            }
+        }
+    }
+    if (sched.foreign_timers.first.load(std::memory_order_relaxed) != kNever) sched.foreign_timers.run_due(now != 0 ? now : mono_now());
+    return nullptr;
+}
+
+Fiber* Worker::steal_from(Worker& victim) {
+    Fiber* batch[RunQueue::kSize / 2 + 1];
+    std::uint32_t room = (RunQueue::kSize - queue.size()) / 2;
+    std::uint32_t n = victim.queue.take(batch, room + 1);
+    if (n == 0) return nullptr;
+    for (std::uint32_t i = 1; i < n; ++i) push(batch[i]);
+    return batch[0];
+}
+
+/// steal_next takes what a victim has made ready and would run next, but only once the victim has not switched for a while: a pair that hands
+/// over to each other is faster left alone.
+Fiber* Worker::steal_next(Worker& victim) {
+    Fiber* f = victim.next.load(std::memory_order_relaxed);
+    if (f == nullptr) return nullptr;
+    std::uint32_t before = victim.switches.load(std::memory_order_relaxed);
+    for (int i = 0; i < 3 * kPausesARound; ++i) cpu_pause();
+    if (victim.switches.load(std::memory_order_relaxed) != before) return nullptr;
+    return victim.next.compare_exchange_strong(f, nullptr, std::memory_order_acq_rel) ? f : nullptr;
+}
+
+bool Worker::start_spinning() noexcept {
+    if (spinning) return true;
+    if (sched.worker_count.load(std::memory_order_relaxed) < 2) return false; // nobody to steal from
+    int spinners = sched.spinning.load(std::memory_order_relaxed);
+    if (2 * spinners >= sched.procs.load(std::memory_order_relaxed)) return false;
+    sched.spinning.fetch_add(1, std::memory_order_seq_cst);
+    spinning = true;
+    return true;
+}
+
+/// found_work ends spinning; the last spinner to do so wakes another worker if it leaves work behind.
+void Worker::found_work() noexcept {
+    spinning = false;
+    if (sched.spinning.fetch_sub(1, std::memory_order_seq_cst) == 1 && sched.any_work()) sched.notify();
+}
+
+// ---- idling ----
+
+void Worker::sleep() {
+    bool last_awake;
+    bool polls;
+    {
+        std::lock_guard hold(sched.idle_lock);
+        woken = false;
+        wake.store(0, std::memory_order_relaxed);
+        idle_next = sched.sleepers;
+        sched.sleepers = this;
+        ++sched.sleeper_count;
+        --sched.awake;
+        last_awake = sched.awake == 0;
+        polls = sched.polling == nullptr;
+        if (polls) {
+            sched.polling = this;
+            sched.poll_until.store(kNever, std::memory_order_relaxed); // any timer armed from here on interrupts the poll
+        }
+        sched.publish_idle();
+    }
+    if (spinning) {
+        spinning = false;
+        sched.spinning.fetch_sub(1, std::memory_order_seq_cst);
+    }
+    heavy_fence(); // pairs with the light_fence in notify() and in scheduler_timer_armed()
+    if (!sched.any_work() && (attention.load(std::memory_order_acquire) & (kStop | kCheckSeat)) == 0) {
+        if (polls) {
+            block_in_poller(last_awake);
+        } else {
+            block_on_futex(last_awake);
+        }
+    }
+    leave_sleepers();
+    sched.wake_monitor();
+    if (!polls) return;
+    // Only now that this worker counts as awake: a timer whose callback runs is in no heap, and must not look like a deadlock to others.
+    std::int64_t now = mono_now();
+    sched.coarse_now.store(now, std::memory_order_relaxed);
+    if (sched.next_timer() <= now) sched.run_timers(now);
+}
+
+void Worker::block_in_poller(bool last_awake) {
+    std::int64_t until = sched.next_timer();
+    sched.poll_until.store(until, std::memory_order_relaxed);
+    std::int64_t timeout = -1;
+    if (until != kNever) {
+        timeout = std::max<std::int64_t>(until - mono_now(), 0);
+    } else if (last_awake && sched.all_asleep()) {
+        timeout = kDeadlockRecheck; // only threads that weir does not know can still help: look again
+    }
+    sched.poller->poll(timeout);
+}
+
+void Worker::block_on_futex(bool last_awake) {
+    std::int64_t timeout = -1;
+    while (wake.load(std::memory_order_acquire) == 0) { // acquire: pairs with the release in wake_sleeper()
+        if (last_awake && sched.next_timer() == kNever && sched.all_asleep()) timeout = kDeadlockRecheck;
+        futex_wait(wake, 0, timeout);
+    }
+}
+
+/// leave_sleepers: by itself, or because a waker took this worker off the list; the waker has then counted it as spinning.
+void Worker::leave_sleepers() noexcept {
+    std::lock_guard hold(sched.idle_lock);
+    if (sched.polling == this) {
+        sched.polling = nullptr;
+        sched.poll_until.store(kNotPolling, std::memory_order_relaxed);
+    }
+    if (woken) {
+        woken = false;
+        spinning = true;
+        return;
+    }
+    for (Worker** p = &sched.sleepers;; p = &(*p)->idle_next) {
+        WEIR_CHECK(*p != nullptr);
+        if (*p != this) continue;
+        *p = idle_next;
+        break;
+    }
+    --sched.sleeper_count;
+    ++sched.awake;
+    sched.publish_idle();
+}
+
+/// keep_seat takes a seat again after having been detached, and retires when too many are taken.
+void Worker::keep_seat() {
+    std::unique_lock hold(sched.idle_lock);
+    attention.fetch_and(~kCheckSeat, std::memory_order_relaxed);
+    if (attention.load(std::memory_order_relaxed) & kLocked) return;
+    if (mode.load(std::memory_order_relaxed) == WorkerMode::Detached) {
+        mode.store(WorkerMode::Seated, std::memory_order_relaxed);
+        ++sched.seats;
+        --sched.detached;
+        sched.publish_idle();
+    }
+    if (sched.seats > sched.procs.load(std::memory_order_relaxed)) retire(hold);
+}
+
+/// retire hands this worker's queue over and waits, without a seat, until one is vacant.
+void Worker::retire(std::unique_lock<SpinLock>& hold) {
+    --sched.seats;
+    --sched.awake;
+    wake.store(0, std::memory_order_relaxed);
+    idle_next = sched.retired;
+    sched.retired = this;
+    sched.publish_idle();
+    hold.unlock();
+    if (spinning) {
+        spinning = false;
+        sched.spinning.fetch_sub(1, std::memory_order_seq_cst);
+    }
+    if (Fiber* f = next.exchange(nullptr, std::memory_order_acq_rel)) sched.submit_global(f);
+    while (Fiber* f = queue.pop()) sched.submit_global(f);
+    while (wake.load(std::memory_order_acquire) == 0) futex_wait(wake, 0); // acquire: pairs with the release in wake_one()
+    spinning = (attention.load(std::memory_order_acquire) & kStop) == 0;
+}
+
+Fiber* Worker::wait_for_locked() {
+    for (;;) {
+        // acq_rel: pairs with the release in make_runnable(); the fiber's memory is ours.
+        if (Fiber* f = locked_ready.exchange(nullptr, std::memory_order_acq_rel)) {
+            running.store(true, std::memory_order_relaxed);
+            return f;
+        }
+        if (attention.load(std::memory_order_acquire) & kStop) return nullptr;
+        bool last_awake;
+        {
+            std::lock_guard hold(sched.idle_lock);
+            last_awake = --sched.awake == 0;
+        }
+        heavy_fence();
+        while (locked_ready.load(std::memory_order_acquire) == nullptr && (attention.load(std::memory_order_acquire) & kStop) == 0) {
+            std::uint32_t seen = wake.load(std::memory_order_acquire);
+            if (locked_ready.load(std::memory_order_acquire) != nullptr || (attention.load(std::memory_order_acquire) & kStop)) break;
+            bool asleep = last_awake && !sched.any_work() && sched.next_timer() == kNever && sched.all_asleep();
+            futex_wait(wake, seen, asleep ? kDeadlockRecheck : -1);
+        }
+        std::lock_guard hold(sched.idle_lock);
+        ++sched.awake;
+    }
+}
+
+// ---- queues and caches ----
+
+void Worker::push(Fiber* f) noexcept {
+    if (queue.push(f)) [[likely]] return;
+    Fiber* batch[RunQueue::kSize / 2 + 1];
+    std::uint32_t n = queue.take(batch, RunQueue::kSize / 2);
+    batch[n++] = f;
+    sched.submit_global_bulk(batch, n, producer);
+}
+
+void Worker::push_next(Fiber* f) noexcept {
+    // acq_rel: release publishes the fiber to a thief; acquire takes what was there over from whoever put it.
+    Fiber* old = next.exchange(f, std::memory_order_acq_rel);
+    if (old != nullptr) push(old);
+}
+
+Stack* Worker::take_stack(std::size_t size_class, StackError& error) {
+    if (size_class != default_stack_class()) return stack_open(size_class, 1, error);
+    if (free_stacks == nullptr) {
+        bool scarce = stack_guard_mode() == GuardMode::Mprotect; // each takes two of the process's mappings
+        free_stacks = stack_open(size_class, scarce ? 1 : kStackBatch, error);
+        for (Stack* s = free_stacks; s != nullptr; s = s->next) ++free_stack_count;
+        if (free_stacks == nullptr) return nullptr;
+    }
+    Stack* s = free_stacks;
+    free_stacks = s->next;
+    --free_stack_count;
+    return s;
+}
+
+void Worker::give_stack(Stack* s) noexcept {
+    if (s->size() != default_stack_class()) {
+        s->next = nullptr;
+        stack_recycle(s, s->size());
+        return;
+    }
+    if (s->top - s->window.load(std::memory_order_relaxed) > static_cast<std::ptrdiff_t>(kKeptWindow)) stack_shrink(*s, kInitialWindow);
+    s->next = free_stacks;
+    free_stacks = s;
+    if (++free_stack_count < kStackCache) return;
+    Stack* keep = free_stacks;
+    for (std::uint32_t i = 1; i < kStackCache / 2; ++i) keep = keep->next;
+    Stack* rest = keep->next;
+    keep->next = nullptr;
+    free_stack_count = kStackCache / 2;
+    stack_recycle(rest, default_stack_class());
+}
+
+Fiber* Worker::take_fiber_slow(StackError& error) {
+    if (spare_fibers != nullptr) {
+        free_fibers = std::exchange(spare_fibers, nullptr);
+        free_fiber_count = kFiberMagazine;
+    } else {
+        free_fibers = fiber_pool_take(free_fiber_count, error);
+        if (free_fibers == nullptr) return nullptr;
+    }
+    return take_cached_fiber();
+}
+
+void Worker::give_fiber(Fiber* f) noexcept {
+    if (free_fiber_count == kFiberMagazine) {
+        if (spare_fibers != nullptr) fiber_pool_give_magazine(spare_fibers);
+        spare_fibers = std::exchange(free_fibers, nullptr);
+        free_fiber_count = 0;
+    }
+    f->next = free_fibers;
+    free_fibers = f;
+    ++free_fiber_count;
+}
+
+std::uint64_t Worker::new_id() noexcept {
+    constexpr std::uint64_t kBlock = 64;
+    if (next_id == last_id) {
+        next_id = take_fiber_ids(kBlock);
+        last_id = next_id + kBlock;
+    }
+    return next_id++;
+}
+
+void Worker::flush_caches() noexcept {
+    fiber_pool_give(std::exchange(free_fibers, nullptr));
+    fiber_pool_give(std::exchange(spare_fibers, nullptr));
+    free_fiber_count = 0;
+    stack_recycle(free_stacks, default_stack_class());
+    free_stacks = nullptr;
+}
+
+} // namespace weir::detail

@@ -1,0 +1,35 @@
+#include <weir/waitgroup.h>
+
+#include <weir/detail/sema.h>
+
+namespace weir {
+
+void WaitGroup::add_slow(std::int32_t count) {
+    if (count < 0) panic("sync: negative WaitGroup counter");
+    if (count != 0) panic("sync: WaitGroup misuse: Add called concurrently with Wait");
+    // The counter is zero and somebody waits. They cannot return before they are readied below, so the group is still there.
+    lock_.lock();
+    detail::Waiter* first = list_.take_all();
+    std::uint32_t released = 0;
+    for (detail::Waiter* w = first; w != nullptr; w = w->next) ++released;
+    state_.fetch_sub(released, std::memory_order_relaxed);
+    lock_.unlock();
+    detail::ready_all(first);
+}
+
+void WaitGroup::wait_slow() noexcept {
+    detail::Waiter self;
+    lock_.lock();
+    std::uint64_t s = state_.load(std::memory_order_acquire);
+    do {
+        if (counter(s) == 0) {
+            lock_.unlock();
+            return;
+        }
+        // The CAS finds the counter above zero, so whoever brings it to zero sees this waiter.
+    } while (!state_.compare_exchange_weak(s, s + 1, std::memory_order_acq_rel, std::memory_order_acquire));
+    list_.push_back(self);
+    detail::park_unlock(self, detail::WaitReason::WaitGroupWait, lock_);
+}
+
+} // namespace weir

@@ -1,0 +1,228 @@
+#include "fixture.h"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#include <weir/mutex.h>
+#include <weir/waitgroup.h>
+
+static_assert(!std::is_copy_constructible_v<weir::Mutex> && !std::is_copy_assignable_v<weir::Mutex>); // [b81]
+static_assert(!std::is_move_constructible_v<weir::Mutex>);
+
+TEST_SUITE_BEGIN("mutex");
+
+TEST_CASE("a mutex excludes; a std::lock_guard fits it") {
+    each_workers([] {
+        weir::Mutex mu;
+        int count = 0; // plain on purpose: the mutex guards it
+        weir::WaitGroup wg;
+        for (int i = 0; i < 10; ++i) {
+            wg.go([&] {
+                for (int j = 0; j < 100; ++j) {
+                    const std::lock_guard lock(mu);
+                    const int seen = count;
+                    if (j % 10 == 0) weir::yield();
+                    count = seen + 1;
+                }
+            });
+        }
+        wg.wait();
+        CHECK(count == 1000);
+    });
+}
+
+TEST_CASE("try_lock is false when held, and true again after unlock [b64]") {
+    each_workers([] {
+        weir::Mutex mu;
+        CHECK(mu.try_lock());
+        CHECK_FALSE(mu.try_lock());
+        mu.unlock();
+        CHECK(mu.try_lock());
+        mu.unlock();
+        const std::unique_lock lock(mu, std::try_to_lock);
+        CHECK(lock.owns_lock());
+    });
+}
+
+TEST_CASE("another fiber may unlock [b64]") {
+    each_workers([] {
+        weir::Mutex mu;
+        mu.lock();
+        weir::go([&] { mu.unlock(); });
+        mu.lock();
+        mu.unlock();
+    });
+}
+
+TEST_CASE("unlock of an unlocked mutex is fatal [b65]") {
+    const auto fresh = dies([] {
+        weir::run([] {
+            weir::defer never{[] { std::fputs("deferred\n", stderr); }};
+            weir::Mutex mu;
+            weir::catch_panic([&] { mu.unlock(); });
+        });
+    });
+    CHECK(fresh.status == 2);
+    CHECK(contains(fresh.err, "fatal error: sync: unlock of unlocked mutex"));
+    CHECK_FALSE(contains(fresh.err, "deferred"));
+    const auto used = dies([] {
+        weir::run([] {
+            weir::Mutex mu;
+            mu.lock();
+            mu.unlock();
+            mu.unlock();
+        });
+    });
+    CHECK(used.status == 2);
+    CHECK(contains(used.err, "fatal error: sync: unlock of unlocked mutex"));
+}
+
+TEST_CASE("ten fibers lock a thousand times each, every third by try_lock [stress]") {
+    each_workers([] {
+        weir::Mutex mu;
+        std::atomic<int> inside{0};
+        weir::WaitGroup wg;
+        for (int i = 0; i < 10; ++i) {
+            wg.go([&] {
+                for (int j = 0; j < 1000; ++j) {
+                    if (j % 3 == 0) {
+                        if (!mu.try_lock()) continue;
+                    } else {
+                        mu.lock();
+                    }
+                    CHECK(++inside == 1);
+                    if (j % 7 == 0) weir::yield();
+                    --inside;
+                    mu.unlock();
+                }
+            });
+        }
+        wg.wait();
+    });
+}
+
+TEST_CASE("fibers and plain threads share a mutex") {
+    each_workers([] {
+        weir::Mutex mu;
+        int count = 0;
+        auto work = [&] {
+            for (int j = 0; j < 500; ++j) {
+                mu.lock();
+                ++count;
+                mu.unlock();
+            }
+        };
+        std::vector<std::thread> threads;
+        for (int i = 0; i < 3; ++i) threads.emplace_back(work);
+        weir::WaitGroup wg;
+        for (int i = 0; i < 3; ++i) wg.go(work);
+        wg.wait();
+        weir::blocking([&] {
+            for (auto& thread : threads) thread.join();
+        });
+        CHECK(count == 3000);
+    });
+}
+
+TEST_CASE("waiters get a held mutex first come, first served") {
+    each_workers([] {
+        weir::Mutex mu;
+        std::vector<int> order;
+        weir::WaitGroup wg;
+        mu.lock();
+        for (int i = 0; i < 8; ++i) {
+            weir::WaitGroup started;
+            started.add(1);
+            wg.go([&, i] {
+                started.done();
+                mu.lock();
+                order.push_back(i);
+                weir::sleep(2ms); // over the starvation threshold, so that the next one is handed the mutex
+                mu.unlock();
+            });
+            started.wait();
+            weir::sleep(5ms); // it has parked by then: nothing tells when a fiber is in the queue
+        }
+        mu.unlock();
+        wg.wait();
+        CHECK(order == std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7});
+    });
+}
+
+// Go's TestMutexFairness: without starvation mode, the fiber that holds the mutex for nearly all of the time would keep it.
+TEST_CASE("a fiber that holds the mutex nearly all the time does not starve another") {
+    each_workers([] {
+        weir::Mutex mu;
+        std::atomic<bool> stop{false};
+        weir::WaitGroup wg;
+        wg.go([&] {
+            while (!stop) {
+                mu.lock();
+                weir::sleep(100us);
+                mu.unlock();
+            }
+        });
+        const auto begun = Clock::now();
+        for (int i = 0; i < 10; ++i) {
+            weir::sleep(100us);
+            mu.lock();
+            mu.unlock();
+        }
+        CHECK(Clock::now() - begun < patience(5s));
+        stop = true;
+        wg.wait();
+    });
+}
+
+TEST_CASE("no wake-up is lost in starvation mode") {
+    each_workers([] {
+        weir::Mutex mu;
+        int count = 0;
+        weir::WaitGroup wg;
+        const int rounds = static_cast<int>(stress(200));
+        for (int i = 0; i < 16; ++i) {
+            wg.go([&, i] {
+                for (int j = 0; j < rounds; ++j) {
+                    mu.lock();
+                    ++count;
+                    if ((i + j) % 40 == 0) weir::sleep(1500us); // makes the others wait for longer than the threshold
+                    mu.unlock();
+                    if ((i + j) % 5 == 0) weir::yield();
+                }
+            });
+        }
+        wg.wait();
+        CHECK(count == 16 * rounds);
+        CHECK(mu.try_lock());
+        mu.unlock();
+    });
+}
+
+// What glibc promises for pthread_mutex_t: unlock() does not touch the mutex once somebody else can have it.
+TEST_CASE("the last user may destroy a mutex right after unlock") {
+    struct Shared {
+        weir::Mutex mu;
+        int users = 2;
+    };
+    each_workers([] {
+        weir::WaitGroup wg;
+        for (std::size_t i = 0; i < stress(2000); ++i) {
+            auto* shared = new Shared;
+            for (int user = 0; user < 2; ++user) {
+                wg.go([shared] {
+                    shared->mu.lock();
+                    const bool last = --shared->users == 0;
+                    shared->mu.unlock();
+                    if (last) delete shared;
+                });
+            }
+        }
+        wg.wait();
+    });
+}
+
+TEST_SUITE_END();

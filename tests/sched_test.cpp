@@ -1,0 +1,237 @@
+// The scheduler: stuck workers are replaced, nobody starves, time is shared.
+#include "fixture.h"
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+#include <weir/chan.h>
+#include <weir/select.h>
+#include <weir/ticker.h>
+
+TEST_SUITE_BEGIN("sched");
+
+namespace {
+
+/// others_finish starts four fibers that hold their workers, then has 1,000 others do some work.
+void others_finish(const std::function<void()>& hold, const std::function<void()>& release) {
+    with_workers(2, [&] {
+        for (int i = 0; i < 4; ++i) weir::go(hold);
+        std::atomic<int> finished{0};
+        for (int i = 0; i < 1000; ++i) {
+            weir::go([&] {
+                for (int j = 0; j < 3; ++j) weir::yield();
+                weir::sleep(1ms);
+                ++finished;
+            });
+        }
+        CHECK(eventually([&] { return finished == 1000; }, 30s));
+        CHECK(weir::num_fibers() == 5);
+        release();
+    });
+}
+
+} // namespace
+
+TEST_CASE("two workers, four endless loops: 1,000 other fibers still finish") {
+    std::atomic<bool> stop{false};
+    others_finish(
+        [&] {
+            while (!stop.load(std::memory_order_relaxed)) {
+            }
+        },
+        [&] { stop = true; });
+}
+
+TEST_CASE("two workers, four unannounced reads of empty pipes: 1,000 other fibers still finish") {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    std::atomic<int> got{0};
+    others_finish(
+        [&] {
+            char c;
+            if (::read(ends[0], &c, 1) == 1) ++got;
+        },
+        [&] { CHECK(::write(ends[1], "four", 4) == 4); });
+    CHECK(got == 4);
+    ::close(ends[0]);
+    ::close(ends[1]);
+}
+
+TEST_CASE("one worker in an endless loop does not stop timers or channels") {
+    with_workers(1, [] {
+        std::atomic<bool> stop{false};
+        weir::go([&] {
+            while (!stop.load(std::memory_order_relaxed)) {
+            }
+        });
+        weir::chan<int> c;
+        weir::go([c] {
+            for (int i = 0; i < 20; ++i) {
+                weir::sleep(1ms);
+                c.send(i);
+            }
+            c.close();
+        });
+        int n = 0;
+        for ([[maybe_unused]] int v : c) ++n;
+        CHECK(n == 20);
+        stop = true;
+    });
+}
+
+TEST_CASE("a receiver between two busy senders leaves by its timer promptly [b5]") {
+    each_workers([] {
+        weir::chan<int> a, b;
+        weir::chan<void> stop;
+        for (const auto& c : {a, b}) {
+            weir::go([=] {
+                for (bool go_on = true; go_on;) {
+                    weir::select(weir::send(c, 1), weir::recv(stop, [&] { go_on = false; }));
+                }
+            });
+        }
+        const auto begun = Clock::now();
+        const auto timer = weir::after(20ms);
+        std::size_t received = 0;
+        for (bool go_on = true; go_on;) {
+            weir::select(weir::recv(a, [&] { ++received; }), weir::recv(b, [&] { ++received; }),
+                         weir::recv(timer, [&] { go_on = false; }));
+        }
+        const auto took = Clock::now() - begun;
+        CHECK(took >= 20ms);
+        CHECK(took < patience(500ms));
+        CHECK(received > 0);
+        stop.close();
+    });
+}
+
+TEST_CASE("pairs that swap often and seldom get like shares of one worker [b6]") {
+    // 100 ms of two pairs on one worker. Each round of a pair is some increments, then a hand-over to its partner.
+    with_workers(1, [] {
+        std::atomic<bool> stop{false};
+        const auto pair = [&](int increments, std::atomic<long>& total) {
+            weir::chan<void> there, back;
+            const auto spin = [&stop, &total, increments](weir::recv_chan<void> in, weir::send_chan<void> out) {
+                while (in.next()) {
+                    volatile int counter = 0;
+                    for (int i = 0; i < increments; ++i) counter = counter + 1;
+                    total += increments;
+                    if (stop) {
+                        out.close();
+                        return;
+                    }
+                    out.send();
+                }
+                out.close();
+            };
+            weir::go(spin, there, back);
+            weir::go(spin, back, there);
+            weir::go([there] { there.send(); });
+        };
+        std::atomic<long> seldom{0}, often{0};
+        pair(1000000, seldom);
+        pair(1000, often);
+        weir::sleep(patience(100ms));
+        stop = true;
+        // Both pairs end when they next look: one partner returns and closes, the other sees that.
+        CHECK(eventually([] { return weir::num_fibers() == 1; }));
+        CHECK(seldom > 0);
+        CHECK(often > 0);
+        const double ratio = static_cast<double>(seldom) / static_cast<double>(often);
+        CHECK(ratio < 20.0);
+        CHECK(ratio > 1 / 20.0);
+    });
+}
+
+TEST_CASE("a ping-pong pair does not starve the rest of its worker") {
+    each_workers([] {
+        std::atomic<bool> stop{false};
+        const int pairs = weir::max_procs() + 1;
+        for (int i = 0; i < pairs; ++i) {
+            weir::chan<int> ping, pong;
+            weir::go([&stop, ping, pong] {
+                while (!stop) {
+                    ping.send(1);
+                    pong.recv();
+                }
+                ping.close();
+            });
+            weir::go([ping, pong] {
+                while (ping.recv_ok().second) pong.send(1);
+            });
+        }
+        std::atomic<int> others{0};
+        for (int i = 0; i < 100; ++i) {
+            weir::go([&] {
+                for (int j = 0; j < 5; ++j) weir::yield();
+                ++others;
+            });
+        }
+        CHECK(eventually([&] { return others == 100; }));
+        stop = true;
+    });
+}
+
+TEST_CASE("fibers that only yield do not starve timers, sleepers or new fibers") {
+    each_workers([] {
+        std::atomic<bool> stop{false};
+        for (int i = 0; i < 8; ++i) {
+            weir::go([&] {
+                while (!stop) weir::yield();
+            });
+        }
+        const auto begun = Clock::now();
+        weir::sleep(10ms);
+        CHECK(Clock::now() - begun < patience(500ms));
+        std::atomic<bool> ran{false};
+        weir::go([&] { ran = true; });
+        while (!ran) weir::sleep(1ms);
+        stop = true;
+    });
+}
+
+TEST_CASE("work made ready by one worker is stolen by the idle ones") {
+    with_workers(4, [] {
+        // Each fiber holds its worker until all four run at once: only possible when idle workers steal.
+        std::atomic<int> here{0};
+        for (int i = 0; i < 4; ++i) {
+            weir::go([&] {
+                ++here;
+                const auto until = Clock::now() + patience(10s);
+                while (here < 4 && Clock::now() < until) {
+                }
+                CHECK(here == 4);
+            });
+        }
+        CHECK(eventually([&] { return here == 4 && weir::num_fibers() == 1; }, 30s));
+    });
+}
+
+TEST_CASE("no wake-up is lost between idle workers and single hand-offs") {
+    each_workers([] {
+        // Long idle, one wake-up at a time, over and over: a lost wake-up hangs here.
+        weir::chan<int> c, d;
+        weir::go([=] {
+            for (int v : c) {
+                if (v % 50 == 0) weir::sleep(1ms);
+                d.send(v);
+            }
+            d.close();
+        });
+        const int n = static_cast<int>(stress(20000));
+        int sum = 0;
+        for (int i = 0; i < n; ++i) {
+            c.send(i);
+            sum += d.recv() == i;
+        }
+        c.close();
+        CHECK(sum == n);
+    });
+}
+
+TEST_SUITE_END();
