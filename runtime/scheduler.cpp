@@ -207,7 +207,7 @@ void Scheduler::detach(Worker& w) noexcept {
     w.mode.store(WorkerMode::Detached, std::memory_order_relaxed);
     w.attention.fetch_or(Worker::kCheckSeat, std::memory_order_release);
     --seats;
-    ++detached;
+    detached.fetch_add(1, std::memory_order_relaxed);
     publish_idle();
 }
 
@@ -270,15 +270,21 @@ void Scheduler::stop() noexcept {
     for_each_worker([](Worker& w) { pthread_join(w.thread, nullptr); });
 }
 
-bool Scheduler::all_asleep() noexcept {
+bool Scheduler::quiet() noexcept {
     {
         std::lock_guard hold(idle_lock);
         if (awake != 0 || stopping.load(std::memory_order_relaxed)) return false;
     }
     if (any_work() || next_timer() != kNever || poller->waiters() > 0 || wake_sources.load(std::memory_order_relaxed) > 0) return false;
-    if (main_done.load(std::memory_order_acquire) != 0) return false;
+    return main_done.load(std::memory_order_acquire) == 0;
+}
+
+bool Scheduler::all_asleep() noexcept {
+    if (!quiet()) return false;
     if (threads_outside() > 0) return true;
-    report_deadlock(*this);
+    // Once more: the last thread outside may have readied a fiber after the first look and ended before it was counted.
+    if (quiet()) report_deadlock(*this);
+    return false;
 }
 
 } // namespace weir::detail

@@ -54,7 +54,7 @@ struct Scheduler {
     Worker* polling = nullptr;    // the one worker that may block in the poller, until it has left it; guarded by idle_lock
     int sleeper_count = 0;        // guarded by idle_lock
     int seats = 0;                // workers that hold a seat; guarded by idle_lock
-    int detached = 0;             // awake workers without one; guarded by idle_lock
+    std::atomic<int> detached{0}; // awake workers without one; written under idle_lock
     int awake = 0;                // workers neither asleep nor retired nor waiting for their locked fiber; guarded by idle_lock
     std::atomic<int> procs{1};
     std::atomic<std::int64_t> poll_until{kNotPolling}; // when the polling sleeper wakes by itself; arming an earlier timer wakes it
@@ -107,6 +107,9 @@ struct Scheduler {
         int n = worker_count.load(std::memory_order_acquire); // acquire: pairs with the release in start_worker()
         for (int i = 0; i < n; ++i) visit(*workers[i].load(std::memory_order_relaxed));
     }
+
+private:
+    bool quiet() noexcept; // at this moment nobody is awake and nothing is pending
 };
 
 /// scheduler is the running one, or null.
@@ -117,7 +120,5 @@ void scheduler_timer_armed(std::int64_t when) noexcept;
 
 /// make_runnable queues a fiber that was parked or is new, and wakes a worker if need be. `hot`: run it next on this worker.
 void make_runnable(Fiber* f, bool hot) noexcept;
-
-void run_monitor(Scheduler& s);
 
 } // namespace weir::detail

@@ -200,19 +200,42 @@ bool subprogram_at(Dwarf_Die* scope, Dwarf_Addr pc, Dwarf_Die* out) {
     return false;
 }
 
-/// expand lists the functions inlined at an address from the inside out, the real one last. `s` names the real one, and the innermost line.
-std::vector<Symbol> expand(Dwfl_Module* m, std::uintptr_t pc, Symbol s) {
+/// Place is an address in the terms of its compile unit.
+struct Place {
+    Dwarf_Die* unit = nullptr; // null: no debug information
+    Dwarf_Addr pc = 0;
+};
+
+/// place_of finds the compile unit of an address. Clang writes no .debug_aranges, which dwfl_module_addrdie needs: then all units are asked.
+Place place_of(Dwfl_Module* m, std::uintptr_t pc) {
+    Dwarf_Addr bias = 0;
+    if (Dwarf_Die* unit = dwfl_module_addrdie(m, pc, &bias)) return {unit, pc - bias};
+    Dwarf_Die* unit = dwfl_module_nextcu(m, nullptr, &bias);
+    while (unit != nullptr && dwarf_haspc(unit, pc - bias) <= 0) unit = dwfl_module_nextcu(m, unit, &bias);
+    return {unit, pc - bias};
+}
+
+/// move_to_line makes s name the source line of a place, when that is known.
+bool move_to_line(Symbol& s, const Place& place) {
+    Dwarf_Line* line = place.unit != nullptr ? dwarf_getsrc_die(place.unit, place.pc) : nullptr;
+    const char* file = line != nullptr ? dwarf_linesrc(line, nullptr, nullptr) : nullptr;
+    if (file == nullptr) return false;
+    s.file = file;
+    dwarf_lineno(line, &s.line);
+    return true;
+}
+
+/// expand lists the functions inlined at a place from the inside out, the real one last. `s` names the real one, and the innermost line.
+std::vector<Symbol> expand(const Place& place, Symbol s) {
     std::vector<Symbol> out;
     std::vector<Dwarf_Die> path;
-    Dwarf_Addr bias = 0;
-    Dwarf_Die* unit = dwfl_module_addrdie(m, pc, &bias);
     Dwarf_Die subprogram;
     std::string real = s.function;
-    if (unit != nullptr && subprogram_at(unit, pc - bias, &subprogram)) find_inlined(&subprogram, pc - bias, path);
+    if (place.unit != nullptr && subprogram_at(place.unit, place.pc, &subprogram)) find_inlined(&subprogram, place.pc, path);
     for (; !path.empty(); path.pop_back()) {
         s.function = qualified_name(&path.back());
         out.push_back(s);
-        move_to_call_site(s, &path.back(), unit);
+        move_to_call_site(s, &path.back(), place.unit);
     }
     s.function = real; // the linker's name is as good, and there always
     out.push_back(s);
@@ -229,12 +252,12 @@ std::vector<Symbol> look_up_fresh(std::uintptr_t pc) {
         s.function = demangle(name);
         s.offset = offset;
     }
-    if (Dwfl_Line* line = dwfl_module_getsrc(m, pc)) {
-        if (const char* file = dwfl_lineinfo(line, nullptr, &s.line, nullptr, nullptr, nullptr)) s.file = file;
-    } else if (const char* name = dwfl_module_info(m, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr)) {
+    Place place = place_of(m, pc);
+    if (move_to_line(s, place)) return expand(place, s);
+    if (const char* name = dwfl_module_info(m, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr)) {
         s.file = name;
     }
-    return expand(m, pc, s);
+    return {s};
 }
 
 const std::vector<Symbol>& look_up(std::uintptr_t pc) {

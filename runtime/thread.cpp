@@ -21,7 +21,7 @@ void give_seat_away(Worker& w) noexcept {
     bool nobody_else;
     {
         std::lock_guard hold(s.idle_lock);
-        nobody_else = s.awake == s.detached && s.sleepers == nullptr;
+        nobody_else = s.awake == s.detached.load(std::memory_order_relaxed) && s.sleepers == nullptr;
     }
     heavy_fence(); // pairs with the light_fence in notify(): work submitted before the seat became vacant is seen here
     if (s.any_work() || (nobody_else && (s.poller->waiters() > 0 || s.next_timer() != kNever))) s.notify();
@@ -43,7 +43,7 @@ void blocking_leave() noexcept {
     if (w->mode.load(std::memory_order_relaxed) != WorkerMode::Detached) return;
     w->mode.store(WorkerMode::Seated, std::memory_order_relaxed);
     ++s.seats;
-    --s.detached;
+    s.detached.fetch_sub(1, std::memory_order_relaxed);
     s.publish_idle();
     // With a seat too many taken this worker retires at its next pick.
     if (s.seats <= s.procs.load(std::memory_order_relaxed)) w->attention.fetch_and(~Worker::kCheckSeat, std::memory_order_relaxed);

@@ -121,6 +121,9 @@ Fiber* Worker::look_everywhere() {
             last_poll = now;
             poll_now();
         }
+        if (sched.detached.load(std::memory_order_relaxed) > 0) {
+            if (Fiber* f = steal_from_detached()) return f;
+        }
     } else if (std::int64_t first = timers.first.load(std::memory_order_relaxed); first != kNever) {
         if (std::int64_t now = mono_now(); first <= now) timers.run_due(now);
     }
@@ -186,6 +189,17 @@ Fiber* Worker::steal_from(Worker& victim) {
     if (n == 0) return nullptr;
     for (std::uint32_t i = 1; i < n; ++i) push(batch[i]);
     return batch[0];
+}
+
+/// steal_from_detached looks after the queues that nobody owns for now: workers that never run out of work would not get to them by stealing.
+Fiber* Worker::steal_from_detached() {
+    for (int i = 0, n = sched.worker_count.load(std::memory_order_acquire); i < n; ++i) {
+        Worker& victim = *sched.workers[i].load(std::memory_order_relaxed);
+        if (&victim == this || victim.mode.load(std::memory_order_relaxed) != WorkerMode::Detached) continue;
+        if (Fiber* f = steal_from(victim)) return f;
+        if (Fiber* f = victim.next.load(std::memory_order_relaxed); f != nullptr && victim.next.compare_exchange_strong(f, nullptr, std::memory_order_acq_rel)) return f;
+    }
+    return nullptr;
 }
 
 /// steal_next takes what a victim has made ready and would run next, but only once the victim has not switched for a while: a pair that hands
@@ -308,7 +322,7 @@ void Worker::keep_seat() {
     if (mode.load(std::memory_order_relaxed) == WorkerMode::Detached) {
         mode.store(WorkerMode::Seated, std::memory_order_relaxed);
         ++sched.seats;
-        --sched.detached;
+        sched.detached.fetch_sub(1, std::memory_order_relaxed);
         sched.publish_idle();
     }
     if (sched.seats > sched.procs.load(std::memory_order_relaxed)) retire(hold);

@@ -122,6 +122,7 @@ private:
     Fiber* steal();
     Fiber* steal_from(Worker& victim);
     Fiber* steal_next(Worker& victim);
+    Fiber* steal_from_detached();
     void poll_now();
     void found_work() noexcept;
     bool start_spinning() noexcept;
