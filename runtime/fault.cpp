@@ -83,7 +83,7 @@ void print_size(char* out, std::size_t n, std::size_t bytes) {
     _exit(2);
 }
 
-void on_fault(int sig, siginfo_t* info, void* context) {
+WEIR_NO_TSAN void on_fault(int sig, siginfo_t* info, void* context) {
     int saved = errno;
     Stack* stack = nullptr;
     Growth growth = stack_grow(info->si_addr, &stack);

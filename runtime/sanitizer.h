@@ -11,6 +11,12 @@
 #endif
 #if WEIR_TSAN
 #include <sanitizer/tsan_interface.h>
+extern "C" { // in libtsan, but in no header
+void AnnotateIgnoreReadsBegin(const char* file, int line);
+void AnnotateIgnoreReadsEnd(const char* file, int line);
+void AnnotateIgnoreWritesBegin(const char* file, int line);
+void AnnotateIgnoreWritesEnd(const char* file, int line);
+}
 #endif
 
 namespace weir::detail::san {
@@ -59,6 +65,46 @@ WEIR_ALWAYS_INLINE void init_stack([[maybe_unused]] Context& c, [[maybe_unused]]
 WEIR_ALWAYS_INLINE void clear_stack([[maybe_unused]] const void* low, [[maybe_unused]] std::size_t size) noexcept {
 #if WEIR_ASAN
     __asan_unpoison_memory_region(low, size);
+#endif
+}
+
+/// end_stack forgets a stack that goes back to the pool. To TSan a fiber counts as a thread, and a process that has any left cannot fork safely.
+WEIR_ALWAYS_INLINE void end_stack([[maybe_unused]] Context& c) noexcept {
+#if WEIR_TSAN
+    if (c.tsan != nullptr) __tsan_destroy_fiber(c.tsan);
+    c.tsan = nullptr;
+#endif
+}
+
+/// Unseen hides the memory accesses of its scope from TSan, which does not know the fences that order them. The caller says what is handed over:
+/// published() before, received() after.
+class Unseen {
+public:
+#if WEIR_TSAN
+    Unseen() noexcept {
+        AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+        AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+    }
+    ~Unseen() {
+        AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+        AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+    }
+#else
+    Unseen() noexcept {} // not trivial: no warning about an unused variable
+#endif
+    Unseen(const Unseen&) = delete;
+    Unseen& operator=(const Unseen&) = delete;
+};
+
+WEIR_ALWAYS_INLINE void published([[maybe_unused]] void* object) noexcept {
+#if WEIR_TSAN
+    __tsan_release(object);
+#endif
+}
+
+WEIR_ALWAYS_INLINE void received([[maybe_unused]] void* object) noexcept {
+#if WEIR_TSAN
+    __tsan_acquire(object);
 #endif
 }
 

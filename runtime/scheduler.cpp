@@ -15,6 +15,7 @@
 #include "fence.h"
 #include "futex.h"
 #include "poller.h"
+#include "sanitizer.h"
 #include "worker.h"
 
 namespace weir::detail {
@@ -50,16 +51,25 @@ Scheduler::~Scheduler() {
 
 void Scheduler::submit_global(Fiber* f) noexcept {
     global_count.fetch_add(1, std::memory_order_relaxed);
+    san::published(f);
+    san::Unseen hidden;
     WEIR_CHECK(global.enqueue(f));
 }
 
 void Scheduler::submit_global_bulk(Fiber** fibers, std::size_t n, moodycamel::ProducerToken& token) noexcept {
     global_count.fetch_add(static_cast<std::int64_t>(n), std::memory_order_relaxed);
+    for (std::size_t i = 0; i < n; ++i) san::published(fibers[i]);
+    san::Unseen hidden;
     WEIR_CHECK(global.enqueue_bulk(token, fibers, n));
 }
 
 std::size_t Scheduler::take_global(Fiber** out, std::size_t most, moodycamel::ConsumerToken& token) noexcept {
-    std::size_t n = global.try_dequeue_bulk(token, out, most);
+    std::size_t n;
+    {
+        san::Unseen hidden;
+        n = global.try_dequeue_bulk(token, out, most);
+    }
+    for (std::size_t i = 0; i < n; ++i) san::received(out[i]);
     if (n != 0) global_count.fetch_sub(static_cast<std::int64_t>(n), std::memory_order_relaxed);
     return n;
 }

@@ -130,7 +130,7 @@ StackError map_region(Pool& pool, std::size_t slot, std::size_t count) {
     return {};
 }
 
-bool open_window(Stack& s, char* from, char* to) noexcept {
+WEIR_NO_TSAN bool open_window(Stack& s, char* from, char* to) noexcept {
     std::size_t bytes = static_cast<std::size_t>(to - from);
     if (stack_guard_mode() == GuardMode::PageTable) return madvise(from, bytes, MADV_GUARD_REMOVE) == 0;
     (void)s;
@@ -236,6 +236,7 @@ void stack_recycle(Stack* list, std::size_t size_class) noexcept {
     Stack* last = nullptr;
     for (Stack* s = list; s != nullptr; s = s->next) {
         if (s->top - s->window.load(std::memory_order_relaxed) > static_cast<std::ptrdiff_t>(kInitialWindow)) stack_shrink(*s, kInitialWindow);
+        san::end_stack(s->san);
         last = s;
         ++count;
     }
@@ -283,7 +284,7 @@ void stack_trim(std::size_t max_stacks) noexcept {
     }
 }
 
-Stack* stack_of(const void* address) noexcept {
+WEIR_NO_TSAN Stack* stack_of(const void* address) noexcept {
     const char* p = static_cast<const char*>(address);
     std::size_t count = g_region_count.load(std::memory_order_acquire); // acquire: pairs with the release in map_region()
     for (std::size_t i = 0; i < count; ++i) {
@@ -295,7 +296,7 @@ Stack* stack_of(const void* address) noexcept {
     return nullptr;
 }
 
-Growth stack_grow(const void* address, Stack** out) noexcept {
+WEIR_NO_TSAN Growth stack_grow(const void* address, Stack** out) noexcept {
     Stack* s = stack_of(address);
     *out = s;
     if (s == nullptr) return Growth::NotAStack;
@@ -306,7 +307,8 @@ Growth stack_grow(const void* address, Stack** out) noexcept {
     if (p < floor) return Growth::Overflow;
     char* page = s->low + (p - s->low) / static_cast<std::ptrdiff_t>(kPage) * static_cast<std::ptrdiff_t>(kPage);
     char* doubled = s->top - 2 * (s->top - window);
-    char* target = std::max(floor, std::min(page, doubled));
+    char* wanted = page < doubled ? page : doubled;
+    char* target = wanted > floor ? wanted : floor;
     if (!open_window(*s, target, window)) return Growth::Overflow;
     s->window.store(target, std::memory_order_relaxed);
     return Growth::Grown;

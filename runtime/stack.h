@@ -57,7 +57,7 @@ extern GuardMode g_guard_mode; // set by stack_init(), before any fiber exists
 void stack_init() noexcept;
 
 /// stack_guard_mode is how guards are made on this kernel; WEIR_STACK_GUARD=mprotect forces the fall-back.
-inline GuardMode stack_guard_mode() noexcept { return g_guard_mode; }
+WEIR_ALWAYS_INLINE GuardMode stack_guard_mode() noexcept { return g_guard_mode; }
 
 /// stack_reserve makes sure that `count` stacks of that class can be had without a further mapping.
 StackError stack_reserve(std::size_t size_class, std::size_t count);

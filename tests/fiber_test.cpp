@@ -526,7 +526,7 @@ TEST_CASE("blocking works on a plain thread") {
 
 TEST_CASE("a fiber with lock_os_thread stays on its thread until it unlocks as often") {
     each_workers([] {
-        std::atomic<bool> stop{false};
+        StopFlag stop;
         for (int i = 0; i < 8; ++i) {
             weir::go([&] {
                 while (!stop) weir::yield();
@@ -556,8 +556,8 @@ TEST_CASE("a fiber with lock_os_thread stays on its thread until it unlocks as o
 TEST_CASE("no other fiber runs on a locked thread") {
     each_workers([] {
         std::atomic<long> locked{0};
-        std::atomic<bool> stop{false};
         std::atomic<int> intruders{0};
+        StopFlag stop;
         weir::go([&] {
             weir::lock_os_thread();
             locked = thread_id();

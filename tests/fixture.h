@@ -15,6 +15,7 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <exception>
@@ -54,6 +55,17 @@ bool eventually(Cond&& cond, std::chrono::nanoseconds limit = 10s) {
     }
     return true;
 }
+
+/// StopFlag tells fibers that loop until it is set to end. They hold it by reference: its destructor sets it and waits until only the calling
+/// fiber is left. Declare it after everything else that they use.
+struct StopFlag : std::atomic<bool> {
+    StopFlag() : std::atomic<bool>(false) {}
+    using std::atomic<bool>::operator=;
+    ~StopFlag() {
+        store(true);
+        eventually([] { return weir::num_fibers() == 1; }, 60s);
+    }
+};
 
 /// Workers says how each_workers runs its body.
 struct Workers {

@@ -186,7 +186,7 @@ TEST_CASE("an exception inside a destructor that unwinds, with a park in each") 
 TEST_CASE("fibers that throw beside fibers that park in catch do not disturb each other") {
     each_workers([] {
         std::atomic<int> wrong{0};
-        std::atomic<bool> stop{false};
+        StopFlag stop;
         for (int t = 0; t < 4; ++t) {
             weir::go([&] {
                 for (int i = 0; !stop; ++i) {

@@ -64,7 +64,7 @@ TEST_CASE("two workers, four unannounced reads of empty pipes: 1,000 other fiber
 
 TEST_CASE("one worker in an endless loop does not stop timers or channels") {
     with_workers(1, [] {
-        std::atomic<bool> stop{false};
+        StopFlag stop;
         weir::go([&] {
             while (!stop.load(std::memory_order_relaxed)) {
             }
@@ -113,7 +113,8 @@ TEST_CASE("a receiver between two busy senders leaves by its timer promptly [b5]
 TEST_CASE("pairs that swap often and seldom get like shares of one worker [b6]") {
     // 100 ms of two pairs on one worker. Each round of a pair is some increments, then a hand-over to its partner.
     with_workers(1, [] {
-        std::atomic<bool> stop{false};
+        std::atomic<long> seldom{0}, often{0};
+        StopFlag stop;
         const auto pair = [&](int increments, std::atomic<long>& total) {
             weir::chan<void> there, back;
             const auto spin = [&stop, &total, increments](weir::recv_chan<void> in, weir::send_chan<void> out) {
@@ -133,7 +134,6 @@ TEST_CASE("pairs that swap often and seldom get like shares of one worker [b6]")
             weir::go(spin, back, there);
             weir::go([there] { there.send(); });
         };
-        std::atomic<long> seldom{0}, often{0};
         pair(1000000, seldom);
         pair(1000, often);
         weir::sleep(patience(100ms));
@@ -150,7 +150,7 @@ TEST_CASE("pairs that swap often and seldom get like shares of one worker [b6]")
 
 TEST_CASE("a ping-pong pair does not starve the rest of its worker") {
     each_workers([] {
-        std::atomic<bool> stop{false};
+        StopFlag stop;
         const int pairs = weir::max_procs() + 1;
         for (int i = 0; i < pairs; ++i) {
             weir::chan<int> ping, pong;
@@ -179,7 +179,7 @@ TEST_CASE("a ping-pong pair does not starve the rest of its worker") {
 
 TEST_CASE("fibers that only yield do not starve timers, sleepers or new fibers") {
     each_workers([] {
-        std::atomic<bool> stop{false};
+        StopFlag stop;
         for (int i = 0; i < 8; ++i) {
             weir::go([&] {
                 while (!stop) weir::yield();

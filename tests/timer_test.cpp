@@ -273,7 +273,7 @@ TEST_CASE("sleep, after and Timer work on plain threads") {
 
 TEST_CASE("a plain thread's timers fire while every worker is busy with fibers that hand over to each other") {
     each_workers([] {
-        std::atomic<bool> stop{false};
+        StopFlag stop;
         for (int i = 0; i < 8; ++i) {
             weir::go([&] {
                 while (!stop) weir::yield();
@@ -300,7 +300,7 @@ TEST_CASE("a fiber asleep is woken on time while every worker idles, and while e
         auto begun = Clock::now();
         weir::sleep(10ms);
         CHECK(Clock::now() - begun < 10ms + overtime);
-        std::atomic<bool> stop{false};
+        StopFlag stop;
         for (int i = 0; i < 4; ++i) {
             weir::go([&] {
                 while (!stop.load(std::memory_order_relaxed)) {
