@@ -1,8 +1,11 @@
 #include "deadlock.h"
 
+#include <csignal>
 #include <cstdlib>
 #include <dirent.h>
+#include <fstream>
 #include <mutex>
+#include <string>
 #include <unistd.h>
 
 #include <weir/detail/dump.h>
@@ -11,16 +14,28 @@
 
 namespace weir::detail {
 
+namespace {
+
+/// is_sanitizers tells TSan's background threads (one, and another after a fork) by their blocking SIGSEGV, which no other thread does.
+bool is_sanitizers([[maybe_unused]] const char* tid) {
+#if WEIR_TSAN
+    std::ifstream status(std::string("/proc/self/task/") + tid + "/status");
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with("SigBlk:")) return (std::strtoull(line.c_str() + 7, nullptr, 16) >> (SIGSEGV - 1) & 1) != 0;
+    }
+#endif
+    return false;
+}
+
+} // namespace
+
 int threads_outside() noexcept {
     DIR* dir = opendir("/proc/self/task");
     if (dir == nullptr) return 1; // cannot tell
     int threads = 0;
-    while (dirent* entry = readdir(dir)) threads += entry->d_name[0] != '.';
+    while (dirent* entry = readdir(dir)) threads += entry->d_name[0] != '.' && !is_sanitizers(entry->d_name);
     closedir(dir);
     int ours = 2 + scheduler()->worker_count.load(std::memory_order_acquire); // the workers, the monitor, and the thread blocked in run
-#if WEIR_TSAN
-    ++ours; // TSan's background thread
-#endif
     return threads - ours;
 }
 
