@@ -126,6 +126,16 @@ void Scheduler::notify() noexcept {
     wake_one();
 }
 
+void Scheduler::hand_over_duties() noexcept {
+    heavy_fence(); // pairs with the light_fence in notify(): work submitted while the caller seemed to be looking is seen here
+    bool nobody_polls;
+    {
+        std::lock_guard hold(idle_lock);
+        nobody_polls = polling == nullptr;
+    }
+    if (nobody_polls || any_work()) notify();
+}
+
 void Scheduler::publish_idle() noexcept {
     sleeping.store(sleeper_count + std::max(0, procs.load(std::memory_order_relaxed) - seats), std::memory_order_relaxed);
 }
@@ -235,8 +245,7 @@ void Scheduler::set_procs(int n) noexcept {
         publish_idle();
     }
     for_each_worker([](Worker& w) { w.attention.fetch_or(Worker::kCheckSeat, std::memory_order_release); });
-    heavy_fence();
-    if (any_work()) notify();
+    hand_over_duties();
 }
 
 std::size_t Scheduler::live_fibers() const noexcept {
@@ -286,6 +295,9 @@ bool Scheduler::quiet() noexcept {
         if (awake != 0 || stopping.load(std::memory_order_relaxed)) return false;
     }
     if (any_work() || next_timer() != kNever || poller->waiters() > 0 || wake_sources.load(std::memory_order_relaxed) > 0) return false;
+    bool locked_ready = false; // a fiber that is ready but tied to a thread which has not woken yet
+    for_each_worker([&](const Worker& w) { locked_ready |= w.locked_ready.load(std::memory_order_relaxed) != nullptr; });
+    if (locked_ready) return false;
     return main_done.load(std::memory_order_acquire) == 0;
 }
 

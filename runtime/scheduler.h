@@ -83,6 +83,7 @@ struct Scheduler {
 
     void notify() noexcept;                    // after publishing work
     void wake_one() noexcept;
+    void hand_over_duties() noexcept;          // by a worker that stops looking for work: another looks after queues, sockets and timers
     bool any_work() const noexcept;
     void submit_global(Fiber* f) noexcept;
     void submit_global_bulk(Fiber** fibers, std::size_t n, moodycamel::ProducerToken& token) noexcept;

@@ -21,7 +21,7 @@ void give_seat_away(Worker& w) noexcept {
     bool nobody_else;
     {
         std::lock_guard hold(s.idle_lock);
-        nobody_else = s.awake == s.detached.load(std::memory_order_relaxed) && s.sleepers == nullptr;
+        nobody_else = s.awake == s.detached.load(std::memory_order_relaxed) && s.polling == nullptr;
     }
     heavy_fence(); // pairs with the light_fence in notify(): work submitted before the seat became vacant is seen here
     if (s.any_work() || (nobody_else && (s.poller->waiters() > 0 || s.next_timer() != kNever))) s.notify();
@@ -67,7 +67,8 @@ void unlock_os_thread() {
     if (f == nullptr || f->lock_depth == 0 || --f->lock_depth > 0) return;
     f->locked_to = nullptr;
     w->locked = nullptr;
-    w->attention.fetch_and(~detail::Worker::kLocked, std::memory_order_relaxed); // kCheckSeat is still set: it takes a seat at the next pick
+    w->attention.fetch_and(~detail::Worker::kLocked, std::memory_order_relaxed);
+    w->attention.fetch_or(detail::Worker::kCheckSeat, std::memory_order_relaxed); // it takes a seat at the next pick
 }
 
 } // namespace weir

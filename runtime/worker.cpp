@@ -343,6 +343,7 @@ void Worker::retire(std::unique_lock<SpinLock>& hold) {
     }
     if (Fiber* f = next.exchange(nullptr, std::memory_order_acq_rel)) sched.submit_global(f);
     while (Fiber* f = queue.pop()) sched.submit_global(f);
+    sched.hand_over_duties();
     while (wake.load(std::memory_order_acquire) == 0) futex_wait(wake, 0); // acquire: pairs with the release in wake_one()
     spinning = (attention.load(std::memory_order_acquire) & kStop) == 0;
 }
@@ -360,11 +361,11 @@ Fiber* Worker::wait_for_locked() {
             std::lock_guard hold(sched.idle_lock);
             last_awake = --sched.awake == 0;
         }
-        heavy_fence();
+        sched.hand_over_duties();
         while (locked_ready.load(std::memory_order_acquire) == nullptr && (attention.load(std::memory_order_acquire) & kStop) == 0) {
             std::uint32_t seen = wake.load(std::memory_order_acquire);
             if (locked_ready.load(std::memory_order_acquire) != nullptr || (attention.load(std::memory_order_acquire) & kStop)) break;
-            bool asleep = last_awake && !sched.any_work() && sched.next_timer() == kNever && sched.all_asleep();
+            bool asleep = last_awake && sched.next_timer() == kNever && sched.all_asleep();
             futex_wait(wake, seen, asleep ? kDeadlockRecheck : -1);
         }
         std::lock_guard hold(sched.idle_lock);

@@ -21,6 +21,7 @@
 
 #include <weir/defer.h>
 #include <weir/fiber_local.h>
+#include <weir/waitgroup.h>
 
 TEST_SUITE_BEGIN("fiber");
 
@@ -577,6 +578,78 @@ TEST_CASE("no other fiber runs on a locked thread") {
         }
         CHECK(all_gone());
         CHECK(intruders == 0);
+    });
+}
+
+TEST_CASE("a fiber locked to its thread sleeps, yields and is woken, alone or among others") {
+    each_workers([] {
+        weir::lock_os_thread();
+        for (int i = 0; i < 20; ++i) {
+            weir::yield();
+            weir::sleep(100us);
+        }
+        StopFlag stop;
+        for (int i = 0; i < 4; ++i) {
+            weir::go([&] {
+                while (!stop) weir::sleep(50us);
+            });
+        }
+        for (int i = 0; i < 20; ++i) {
+            weir::yield();
+            weir::sleep(100us);
+        }
+        weir::unlock_os_thread();
+    });
+}
+
+TEST_CASE("no more fibers run at once after a thread was unlocked than before") {
+    with_workers(1, [] {
+        for (int i = 0; i < 3; ++i) {
+            weir::WaitGroup wg;
+            wg.go([] {
+                weir::lock_os_thread();
+                weir::sleep(5ms);
+                weir::unlock_os_thread();
+                weir::yield();
+            });
+            wg.go([] {
+                for (int j = 0; j < 200; ++j) weir::yield(); // on another worker, meanwhile
+            });
+            wg.wait();
+        }
+        std::atomic<int> running{0}, together{0};
+        weir::WaitGroup wg;
+        for (int i = 0; i < 4; ++i) {
+            wg.go([&] {
+                for (int j = 0; j < 2000; ++j) {
+                    together += ++running > 1;
+                    for (int k = 0; k < 100; ++k) asm volatile("");
+                    --running;
+                    weir::yield();
+                }
+            });
+        }
+        wg.wait();
+        CHECK(together < 2000); // a worker that the system holds up for long is stood in for, and comes back
+    });
+}
+
+TEST_CASE("lowering max_procs while workers idle loses no wake-up") {
+    with_workers(4, [] {
+        for (int i = 0; i < 20; ++i) {
+            weir::max_procs(4);
+            weir::WaitGroup wg;
+            for (int j = 0; j < 8; ++j) {
+                wg.go([] {
+                    for (int k = 0; k < 100; ++k) weir::yield();
+                });
+            }
+            wg.wait();
+            weir::sleep(1ms); // the others fall asleep
+            weir::max_procs(1);
+            for (int j = 0; j < 10; ++j) wg.go([] { weir::yield(); });
+            wg.wait();
+        }
     });
 }
 
