@@ -194,6 +194,10 @@ void dequeue(Selecting& s) noexcept {
 
 bool commit_select(void* arg) {
     auto& s = *static_cast<Selecting*>(arg);
+    if (s.live == 0) { // no lock holds the frame: once armed, the timer may let it go at any moment
+        if (s.timed) timer_arm(s.timer, s.timer.when);
+        return true;
+    }
     // Armed under the channels' locks: the selecting frame is still there.
     if (s.timed) timer_arm(s.timer, s.timer.when);
     s.unlock_all();

@@ -1,5 +1,6 @@
 #include <weir/signal.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -96,8 +97,10 @@ void detail::signal_notify(const chan<int>& c, std::initializer_list<int> signal
     for (int signal : signals) {
         if (signal < 1 || signal >= kSignals) panic_runtime("signal_notify: " + std::to_string(signal) + " is not a signal");
         std::lock_guard hold(state().mutex);
+        auto& all = state().subscriptions;
+        if (std::any_of(all.begin(), all.end(), [&](const Subscription& s) { return s.signal == signal && s.c == c; })) continue;
         install(signal);
-        state().subscriptions.push_back({c, signal});
+        all.push_back({c, signal});
     }
 }
 

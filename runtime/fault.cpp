@@ -30,8 +30,8 @@ struct sigaction g_old_evict;
 int g_users = 0; // guarded by g_mutex
 std::mutex g_mutex;
 
-/// Text ranges of weir itself and of the libraries under it, where a thread may hold locks that nobody would release. Filled before a run. (Where
-/// weir is linked statically its code cannot be told from the program's.)
+/// Text ranges of weir itself and of the libraries under it, where a thread may hold locks that nobody would release. Filled before a run. (weir's own
+/// locks are safe in any case, also where it is linked statically: runtime_lock.h.)
 struct Range {
     std::uintptr_t begin, end;
     bool is_libc; // its system calls may be left: read() and the like hold no lock
@@ -117,8 +117,8 @@ bool may_leave([[maybe_unused]] std::uintptr_t pc) {
 
 void on_evict(int sig, siginfo_t* info, void* context) {
     Worker* w = this_worker();
-    bool stuck = w != nullptr && w->current != nullptr && w->running.load(std::memory_order_relaxed) && w->eh->uncaught == 0 &&
-                 w->unevictable.load(std::memory_order_relaxed) == 0 &&
+    bool stuck = w != nullptr && w->current != nullptr && w->running.load(std::memory_order_relaxed) &&
+                 w->unevictable.load(std::memory_order_relaxed) == 0 && w->reporting.load(std::memory_order_relaxed) == 0 &&
                  (w->attention.load(std::memory_order_relaxed) & Worker::kStop) != 0;
     if (!stuck) return chain(g_old_evict, sig, info, context);
 #if defined(__x86_64__)

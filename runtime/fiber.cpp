@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "check.h"
+#include "runtime_lock.h"
 
 namespace weir::detail {
 
@@ -16,7 +17,7 @@ constexpr std::size_t kChunkFibers = 1024;
 constexpr std::size_t kMaxChunks = std::size_t{1} << 15; // 33 million fibers
 
 struct Chunks {
-    SpinLock lock;
+    RuntimeLock lock;
     Fiber* magazines = nullptr;                   // full ones, each head naming the next in `closure`; guarded by lock
     Fiber* loose = nullptr;                       // the rest; guarded by lock
     std::atomic<Fiber*> chunk[kMaxChunks] = {};   // written once each, under lock

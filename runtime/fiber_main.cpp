@@ -30,9 +30,9 @@ WEIR_NOINLINE Ending run_entry(Fiber* f) {
     } catch (...) {
         if (std::shared_ptr<PanicRecord> panic = finish_entry()) {
             Worker* w = this_worker();
-            w->unevictable.fetch_add(1, std::memory_order_relaxed); // an uncaught panic is never silent: the end of run waits for its report
+            w->reporting.fetch_add(1, std::memory_order_relaxed);
             report_uncaught(*panic, *w->current, policy_of(*w->current, w->sched));
-            w->unevictable.fetch_sub(1, std::memory_order_relaxed);
+            w->reporting.fetch_sub(1, std::memory_order_relaxed); // of the same worker: printing the user's value may have parked
             return Ending::Panicked;
         }
         return panic_context().goexiting ? Ending::Goexit : Ending::Returned;

@@ -1,6 +1,7 @@
 #include <weir/fiber_local.h>
 
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "fiber.h"
@@ -41,8 +42,17 @@ WEIR_NOINLINE LocalValues& thread_values() {
 } // namespace
 
 LocalValues::~LocalValues() {
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        if (values[i] != nullptr) type_at(i)->destroy(values[i]);
+    // The newest first, as thread_local. A destructor may use other values, and so make them again or lengthen the list: a few rounds, as with
+    // pthread keys.
+    bool any = true;
+    for (int round = 0; round < 4 && any; ++round) {
+        any = false;
+        for (std::size_t i = values.size(); i-- > 0;) {
+            void* value = std::exchange(values[i], nullptr);
+            if (value == nullptr) continue;
+            any = true;
+            type_at(i)->destroy(value);
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 #include <weir/detail/park.h>
 #include <weir/detail/timer.h>
 #include "check.h"
+#include "runtime_lock.h"
 
 #if WEIR_TSAN
 #include <sanitizer/tsan_interface.h>
@@ -31,14 +32,16 @@ struct PollDesc {
         std::atomic<std::uintptr_t> word{kIdle}; // kIdle, kReady, or a Waiter*
         std::atomic<bool> expired{false};        // the deadline has passed
         TimerNode timer;                         // guarded by lock
+        std::int64_t deadline = 0;               // 0: none; guarded by lock
         PollDesc* owner = nullptr;
     };
 
     Direction direction[2];
     std::atomic<bool> closing{false};
     std::atomic<std::uint32_t> generation{0};
+    std::atomic<std::uint64_t> poller{0}; // serial of the one it is registered with
     int fd = -1;
-    SpinLock lock; // serialises set_deadline and close
+    RuntimeLock lock; // serialises deadlines, closing, and the move to a later run's poller
     PollDesc* next_free = nullptr;
 
     Direction& of(PollMode mode) noexcept { return direction[static_cast<int>(mode)]; }
@@ -46,8 +49,10 @@ struct PollDesc {
 
 namespace {
 
+std::atomic<std::uint64_t> g_pollers{1};
+
 struct Free {
-    SpinLock lock;
+    RuntimeLock lock;
     PollDesc* list = nullptr;
 } g_free;
 
@@ -112,7 +117,7 @@ PollResult state_of(const PollDesc& pd, const PollDesc::Direction& d) noexcept {
 
 } // namespace
 
-Poller::Poller() {
+Poller::Poller() : serial(g_pollers.fetch_add(1, std::memory_order_relaxed)) {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (epoll_ < 0 || event_ < 0) panic_runtime("cannot start the network poller: too many open files");
@@ -194,9 +199,11 @@ int poll_open(int fd, PollDesc** out) {
     for (auto& d : pd->direction) {
         d.word.store(kIdle, std::memory_order_relaxed);
         d.expired.store(false, std::memory_order_relaxed);
+        d.deadline = 0;
         d.owner = pd;
         d.timer.callback = deadline_passed;
     }
+    pd->poller.store(s->poller->serial, std::memory_order_relaxed);
     int error = s->poller->add(fd, pd);
     if (error != 0) {
         std::lock_guard hold(g_free.lock);
@@ -208,6 +215,23 @@ int poll_open(int fd, PollDesc** out) {
     return 0;
 }
 
+namespace {
+
+/// carry_over registers a descriptor of an earlier run with this run's poller. What waited then is gone, and its timers are forgotten.
+WEIR_COLD void carry_over(PollDesc& pd, Poller& poller) noexcept {
+    std::lock_guard hold(pd.lock);
+    if (pd.poller.load(std::memory_order_relaxed) == poller.serial) return;
+    for (auto& d : pd.direction) {
+        d.word.store(kIdle, std::memory_order_relaxed);
+        timer_stop(d.timer);
+        if (d.deadline != 0 && !d.expired.load(std::memory_order_relaxed)) timer_arm(d.timer, d.deadline);
+    }
+    poller.add(pd.fd, &pd);
+    pd.poller.store(poller.serial, std::memory_order_release); // release: pairs with the acquire in poll_wait()
+}
+
+} // namespace
+
 PollResult poll_prepare(PollDesc* pd, PollMode mode) noexcept {
     PollDesc::Direction& d = pd->of(mode);
     PollResult r = state_of(*pd, d);
@@ -218,6 +242,7 @@ PollResult poll_prepare(PollDesc* pd, PollMode mode) noexcept {
 PollResult poll_wait(PollDesc* pd, PollMode mode) noexcept {
     PollDesc::Direction& d = pd->of(mode);
     Scheduler* s = scheduler();
+    if (pd->poller.load(std::memory_order_acquire) != s->poller->serial) carry_over(*pd, *s->poller);
     for (;;) {
         if (PollResult r = state_of(*pd, d); r != PollResult::Ready) return r;
         std::uintptr_t expected = kReady;
@@ -232,22 +257,24 @@ PollResult poll_wait(PollDesc* pd, PollMode mode) noexcept {
 
 void poll_set_deadline(PollDesc* pd, PollMode mode, std::int64_t when) {
     PollDesc::Direction& d = pd->of(mode);
-    timer_stop(d.timer);
     bool past = when != 0 && when <= mono_now();
-    d.expired.store(past, std::memory_order_seq_cst); // seq_cst: see deadline_passed()
-    if (past) {
-        signal_direction(d, false);
-    } else if (when != 0 && when != kNever && !pd->closing.load(std::memory_order_acquire)) {
-        timer_arm(d.timer, when);
+    {
+        std::lock_guard hold(pd->lock);
+        timer_stop(d.timer);
+        d.expired.store(past, std::memory_order_seq_cst); // seq_cst: see deadline_passed()
+        d.deadline = past || when == kNever ? 0 : when;
+        if (d.deadline != 0 && !pd->closing.load(std::memory_order_relaxed)) timer_arm(d.timer, when);
     }
+    if (past) signal_direction(d, false);
 }
 
 void poll_unblock(PollDesc* pd) noexcept {
-    pd->closing.store(true, std::memory_order_seq_cst); // seq_cst: against commit_wait(), as in deadline_passed()
-    for (auto& d : pd->direction) {
-        timer_stop(d.timer);
-        signal_direction(d, false);
+    {
+        std::lock_guard hold(pd->lock);
+        pd->closing.store(true, std::memory_order_seq_cst); // seq_cst: against commit_wait(), as in deadline_passed()
+        for (auto& d : pd->direction) timer_stop(d.timer);
     }
+    for (auto& d : pd->direction) signal_direction(d, false);
 }
 
 void poll_close(PollDesc* pd) noexcept {

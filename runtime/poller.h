@@ -33,6 +33,8 @@ public:
     int add(int fd, PollDesc* pd) noexcept;
     void remove(int fd) noexcept;
 
+    const std::uint64_t serial; // no two pollers of this process have the same
+
     std::atomic<int> waiters_{0};
     std::atomic<void (*)()> on_interrupt{nullptr}; // called after every interrupt: the wake source's
 

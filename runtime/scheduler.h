@@ -18,6 +18,7 @@
 
 #include <weir/runtime.h>
 #include "fiber.h"
+#include "runtime_lock.h"
 #include "timers.h"
 
 namespace weir::detail {
@@ -48,7 +49,7 @@ struct Scheduler {
     // Who is idle. sleeping = workers asleep + vacant seats; read without the lock by notify().
     std::atomic<int> sleeping{0};
     std::atomic<int> spinning{0};
-    SpinLock idle_lock;
+    RuntimeLock idle_lock;
     Worker* sleepers = nullptr;   // guarded by idle_lock
     Worker* retired = nullptr;    // guarded by idle_lock
     Worker* polling = nullptr;    // the one worker that may block in the poller, until it has left it; guarded by idle_lock
@@ -62,7 +63,7 @@ struct Scheduler {
     // All workers ever started in this run, by index. Entries are published by count and live as long as the scheduler.
     std::unique_ptr<std::atomic<Worker*>[]> workers;
     std::atomic<int> worker_count{0};
-    SpinLock start_lock;
+    RuntimeLock start_lock;
 
     std::atomic<bool> stopping{false};
     std::atomic<std::uint32_t> main_done{0}; // futex: 1 once the main fiber has ended

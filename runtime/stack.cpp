@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "check.h"
+#include "runtime_lock.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -41,7 +42,7 @@ struct Region {
 
 /// Pool of one size class. All fields guarded by lock.
 struct Pool {
-    SpinLock lock;
+    RuntimeLock lock;
     Stack* warm = nullptr;  // open windows, pages resident
     std::size_t warm_count = 0;
     Stack* cold = nullptr;  // guarded, no pages
@@ -53,7 +54,7 @@ struct Pool {
 
 Region g_regions[kMaxRegions];
 std::atomic<std::size_t> g_region_count{0};
-SpinLock g_region_lock;
+RuntimeLock g_region_lock;
 Pool g_pools[kClasses];
 
 std::size_t class_index(std::size_t size_class) noexcept { return std::countr_zero(size_class) - std::countr_zero(kMinStack); }

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime_lock.h"
 #include "worker.h"
 
 namespace weir::detail {
@@ -89,19 +90,16 @@ std::mutex& session_mutex() {
 /// Using holds the session's mutex. A thread in here is not made to leave its fiber: libdw and the loader hold locks too.
 class Using {
 public:
-    Using() : worker_(this_worker()) {
-        if (worker_ != nullptr) worker_->unevictable.fetch_add(1, std::memory_order_relaxed);
+    Using() {
+        stay_put();
         session_mutex().lock();
     }
     ~Using() {
         session_mutex().unlock();
-        if (worker_ != nullptr) worker_->unevictable.fetch_sub(1, std::memory_order_relaxed);
+        may_go();
     }
     Using(const Using&) = delete;
     Using& operator=(const Using&) = delete;
-
-private:
-    Worker* worker_; // nothing in here parks
 };
 
 Session* g_session = nullptr; // guarded by session_mutex()

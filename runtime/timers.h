@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <vector>
 
-#include <weir/detail/spinlock.h>
 #include <weir/detail/timer.h>
+#include "runtime_lock.h"
 
 namespace weir::detail {
 
@@ -23,7 +23,7 @@ struct TimerHeap {
         TimerNode* node;
     };
 
-    SpinLock lock;
+    RuntimeLock lock;
     std::vector<Entry> nodes;               // guarded by lock
     TimerNode* running = nullptr;           // whose callback runs now; guarded by lock
     bool busy = false;                      // some thread is in run_due(); guarded by lock

@@ -329,7 +329,7 @@ void Worker::keep_seat() {
 }
 
 /// retire hands this worker's queue over and waits, without a seat, until one is vacant.
-void Worker::retire(std::unique_lock<SpinLock>& hold) {
+void Worker::retire(std::unique_lock<RuntimeLock>& hold) {
     --sched.seats;
     --sched.awake;
     wake.store(0, std::memory_order_relaxed);

@@ -59,7 +59,8 @@ struct alignas(64) Worker {
     alignas(64) std::atomic<std::uint32_t> attention{0}; // bits below; a set bit takes the next pick through the scheduler
     std::atomic<std::uint32_t> switches{0};              // picks so far; written by the owner
     std::atomic<std::uint32_t> slices{0};                // picks that began a new time slice
-    std::atomic<int> unevictable{0};                     // > 0: holds a lock that would be lost if this thread were made to leave its fiber
+    std::atomic<int> unevictable{0};                     // > 0: must not be made to leave its fiber (runtime_lock.h); written by the owner
+    std::atomic<int> reporting{0};                       // fibers that began to report a panic here: it is never silent, the end of a run waits
     std::atomic<bool> running{false};                    // in a fiber (not in the scheduler's own context)
     std::atomic<WorkerMode> mode{WorkerMode::Seated};
     std::atomic<std::int64_t> spawned{0};
@@ -131,7 +132,7 @@ private:
     void block_on_futex(bool last_awake);
     void leave_sleepers() noexcept;
     void keep_seat();
-    void retire(std::unique_lock<SpinLock>& hold);
+    void retire(std::unique_lock<RuntimeLock>& hold);
     Fiber* wait_for_locked();
 };
 

@@ -460,6 +460,31 @@ TEST_CASE("fiber_local values are destroyed with their fiber") {
     });
 }
 
+TEST_CASE("a fiber_local's destructor may use another fiber_local") {
+    static weir::fiber_local<std::string> trace{std::string("none")};
+    static std::atomic<int> right;
+    struct Last {
+        bool live = false;
+        ~Last() {
+            if (!live) return;
+            right += *trace == "4bf92f" || *trace == "none"; // still there, or made anew
+            *trace += "!";
+        }
+    };
+    static weir::fiber_local<Last> last;
+    right = 0;
+    each_workers([] {
+        for (int i = 0; i < 20; ++i) {
+            weir::go([] {
+                *trace = "4bf92f";
+                last->live = true;
+            });
+        }
+        CHECK(all_gone());
+    });
+    CHECK(right == 60);
+}
+
 TEST_CASE("fiber_local values are inherited where go asks for it") {
     static weir::fiber_local<std::string> request;
     each_workers([] {

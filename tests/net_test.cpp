@@ -499,6 +499,26 @@ TEST_SUITE("net") {
         }
     }
 
+    TEST_CASE("a socket works on in a later run, with its deadline") {
+        Ends e;
+        weir::run([&] {
+            e = connect();
+            e.server.set_read_deadline(Clock::now() + 20ms);
+        });
+        weir::run([&] {
+            std::string bytes(8, ' ');
+            CHECK(e.server.read(bytes).second.timeout());
+            e.server.set_read_deadline({});
+            weir::go([&] {
+                weir::sleep(1ms);
+                e.client.write("later");
+            });
+            CHECK(read_n(e.server, 5) == "later");
+            e.client.close();
+            e.server.close();
+        });
+    }
+
     TEST_CASE("(alone) a reader is abandoned in a socket" * doctest::skip()) {
         net::Listener ln;
         weir::run([&] {

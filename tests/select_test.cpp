@@ -11,6 +11,7 @@
 
 #include <weir/chan.h>
 #include <weir/select.h>
+#include <weir/waitgroup.h>
 
 TEST_SUITE_BEGIN("select");
 
@@ -273,6 +274,22 @@ TEST_CASE("a timeout ends a select that nothing else ends, and never early") {
         weir::chan<int> ready(1);
         ready.send(1);
         CHECK(weir::select(weir::timeout(1h, [] {}), weir::recv(ready)) == 1);
+    });
+}
+
+TEST_CASE("a select of nothing but a timeout leaves its frame alone once the timer is armed") {
+    each_workers([] {
+        weir::WaitGroup wg;
+        for (int i = 0; i < 8; ++i) {
+            wg.go([] {
+                for (std::size_t j = 0; j < stress(5000); ++j) {
+                    weir::select(weir::recv(weir::chan<int>(weir::nil)), weir::timeout(1us));
+                    volatile char over[2048]; // what lay there is overwritten
+                    for (std::size_t k = 0; k < sizeof over; k += 8) over[k] = 'A';
+                }
+            });
+        }
+        wg.wait();
     });
 }
 

@@ -175,6 +175,14 @@ TEST_CASE("a panic in an after_func ends only its own fiber") {
     CHECK(contains(child.err, "panic: late"));
 }
 
+TEST_CASE("sleep_until a time long past, of any clock, returns at once") {
+    each_workers([] {
+        weir::sleep_until(std::chrono::steady_clock::time_point::min());
+        weir::sleep_until(std::chrono::system_clock::time_point::min());
+        weir::sleep_until(std::chrono::system_clock::now() - 1h);
+    });
+}
+
 TEST_CASE("an after that is read late gives the time it fired [b113]") {
     each_workers([] {
         const auto begun = weir::time_point::clock::now();

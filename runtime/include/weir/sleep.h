@@ -21,6 +21,13 @@ constexpr std::int64_t to_ns(std::chrono::duration<Rep, Period> d) {
     return std::chrono::ceil<Ns>(d).count();
 }
 
+/// ns_until is the time from now to t in whole nanoseconds, 0 when it has passed. Compared first: the difference to the least time point overflows.
+template <class Clock, class Duration>
+std::int64_t ns_until(std::chrono::time_point<Clock, Duration> t) {
+    auto now = Clock::now();
+    return t <= now ? 0 : to_ns(t - now);
+}
+
 } // namespace detail
 
 /// sleep blocks for at least d; d <= 0 returns at once; the maximum duration never returns.
@@ -32,7 +39,7 @@ void sleep(std::chrono::duration<Rep, Period> d) noexcept {
 /// sleep_until blocks until Clock reaches t.
 template <class Clock, class Duration>
 void sleep_until(std::chrono::time_point<Clock, Duration> t) noexcept {
-    detail::sleep_ns(detail::to_ns(t - Clock::now()));
+    detail::sleep_ns(detail::ns_until(t));
 }
 
 } // namespace weir

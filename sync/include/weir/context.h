@@ -201,7 +201,7 @@ std::int64_t steady_deadline(std::chrono::time_point<Clock, Duration> t) {
     if constexpr (std::is_same_v<Clock, std::chrono::steady_clock>) {
         return to_ns(t.time_since_epoch());
     } else {
-        return deadline_after(to_ns(t - Clock::now()));
+        return deadline_after(ns_until(t));
     }
 }
 
