@@ -128,6 +128,8 @@ void drop(PanicContext& pc, const std::shared_ptr<PanicRecord>& r) {
     while (pc.current != nullptr && pc.current->state == PanicState::Aborted) pc.current = pc.current->link;
 }
 
+bool is_recovered(const PanicRecord& r) noexcept { return r.state == PanicState::Done || r.state == PanicState::Recovered; }
+
 [[noreturn]] void throw_record(PanicContext& pc, const std::shared_ptr<PanicRecord>& r) {
     r->depth = std::uncaught_exceptions() + 1;
     pc.throwing = r;
@@ -223,10 +225,9 @@ void frame_caught() {
     rearm_overflow();
     PanicContext& pc = panic_context();
     std::shared_ptr<PanicRecord> r = caught(pc);
-    bool recovered = r->state == PanicState::Done || r->state == PanicState::Recovered;
-    if (recovered) {
+    if (is_recovered(*r)) {
         drop(pc, r);
-        if (pc.goexiting) throw_goexit(pc);
+        if (r->over_goexit) throw_goexit(pc);
         return;
     }
     if (r->goexit) throw;
@@ -243,9 +244,9 @@ std::optional<Panic> catch_panic_caught() {
     PanicContext& pc = panic_context();
     std::shared_ptr<PanicRecord> r = caught(pc);
     if (r->goexit) throw;
-    bool recovered = r->state == PanicState::Done || r->state == PanicState::Recovered;
+    bool recovered = is_recovered(*r);
     drop(pc, r);
-    if (pc.goexiting) throw_goexit(pc);
+    if (r->over_goexit) throw_goexit(pc);
     if (recovered) return std::nullopt;
     note_recovered(*r);
     return Panic(r);
@@ -255,8 +256,8 @@ std::shared_ptr<PanicRecord> finish_entry() {
     rearm_overflow();
     PanicContext& pc = panic_context();
     std::shared_ptr<PanicRecord> r = caught(pc);
-    if (r->goexit || r->state == PanicState::Done || r->state == PanicState::Recovered) return nullptr;
-    return r;
+    pc.goexiting = r->goexit || (is_recovered(*r) && r->over_goexit);
+    return r->goexit || is_recovered(*r) ? nullptr : r;
 }
 
 void note_uncaught() noexcept { g_uncaught_total.fetch_add(1, std::memory_order_relaxed); }
@@ -274,11 +275,15 @@ void run_deferred_panicking(void (*fn)(void*), void* arg) noexcept {
     }
     PanicContext& pc = panic_context(); // the call may have moved to another thread
     pc.run = run.outer;
+    if (replacement != nullptr && is_recovered(*replacement) && !replacement->over_goexit) {
+        drop(pc, replacement); // recovered by a defer of the deferred call itself, which has thereby ended
+        replacement = nullptr;
+    }
     if (replacement == nullptr) {
         if (p->state == PanicState::Recovered) p->state = PanicState::Done;
         return;
     }
-    if (replacement->goexit || replacement->state == PanicState::Done) {
+    if (replacement->goexit || is_recovered(*replacement)) {
         // goexit in a deferred call drops the panic; the exception in flight now carries the goexit.
         p->goexit = true;
         p->state = PanicState::Unwinding;
@@ -289,6 +294,7 @@ void run_deferred_panicking(void (*fn)(void*), void* arg) noexcept {
     replacement->object = p->object;
     replacement->depth = p->depth;
     replacement->link = p;
+    replacement->over_goexit = replacement->over_goexit || p->goexit || p->over_goexit;
     p->was_replaced = p->state != PanicState::Done;
     p->state = PanicState::Aborted;
     p->object = nullptr;
@@ -370,9 +376,7 @@ std::optional<Panic> recover() {
 
 void goexit() {
     if (!detail::on_fiber()) detail::fatal("goexit called outside a fiber");
-    detail::PanicContext& pc = detail::panic_context();
-    pc.goexiting = true;
-    detail::throw_goexit(pc);
+    detail::throw_goexit(detail::panic_context());
 }
 
 std::uint64_t panics_total() noexcept { return detail::g_uncaught_total.load(std::memory_order_relaxed); }

@@ -39,6 +39,7 @@ struct PanicRecord : std::enable_shared_from_this<PanicRecord> {
     PanicKind kind = PanicKind::User;
     PanicState state = PanicState::Unwinding;
     bool goexit = false;                     // not a panic: goexit() unwinding
+    bool over_goexit = false;                // it replaced a goexit, which goes on once this is recovered
     bool was_recovered = false;
     bool was_replaced = false;               // a later panic began in its deferred call and went on: it is printed before that one
     bool carried_by_other = false;           // the exception in flight is that of the panic it replaced
@@ -77,7 +78,7 @@ struct PanicContext {
     static constexpr int kDepths = 8;
     std::shared_ptr<PanicRecord> current;
     DeferRun* run = nullptr;
-    bool goexiting = false;
+    bool goexiting = false; // set by finish_entry(): the fiber ends by goexit
     std::shared_ptr<PanicRecord> throwing; // between weir's own throw and the hook, which learns the exception object
     Thrown thrown[kDepths];
 };
