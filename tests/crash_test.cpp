@@ -123,6 +123,7 @@ int torture(int workers, Place place) {
         auto& healthy = *new Healthy(stress(500), 20); // leaked, like the victims
         std::vector<Victim*> victims;
         for (const CrashKind& kind : crash_kinds()) {
+            if (slow_build() && std::string(kind.name) == "out of memory") continue; // the sanitizers' allocators end the process
             auto* v = victims.emplace_back(new Victim{&kind, place});
             weir::go({.name = kind.name}, [v] { be_victim(*v); });
         }
@@ -182,7 +183,8 @@ std::size_t grows_by(std::size_t times, Fn fn) {
     return after > before ? after - before : 0;
 }
 
-constexpr std::size_t kNoGrowth = 2 << 20;
+/// A sanitizer keeps freed memory back for a while: what grows there shows nothing.
+const std::size_t kNoGrowth = slow_build() ? std::size_t{1} << 40 : 2 << 20;
 
 } // namespace
 
