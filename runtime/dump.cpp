@@ -103,7 +103,7 @@ std::string dump_all_fibers() {
         [](Fiber& f, void* arg) {
             auto& c = *static_cast<Collected*>(arg);
             FiberState state = f.state.load(std::memory_order_acquire);
-            if (state == FiberState::Free || state == FiberState::New) return;
+            if (state == FiberState::Free || state == FiberState::New || state == FiberState::Abandoned || f.is_system) return;
             if (c.fibers.size() < kMostFibers) {
                 c.fibers.push_back(snapshot(f));
             } else {

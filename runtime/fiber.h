@@ -6,6 +6,9 @@
 //
 //   Free -> New -> Runnable -> Running -> Parked -> Runnable ... -> Running -> Free
 //           spawn  commit      picked     park      ready                    end
+//
+// A fiber that could not be unwound goes from Running to Abandoned and stays there: its stack and control block are never used again, because
+// other fibers may hold pointers to what lies in them.
 #pragma once
 
 #include <atomic>
@@ -25,7 +28,7 @@ struct Worker;
 struct PanicContext;
 struct LocalValues;
 
-enum class FiberState : std::uint8_t { Free, New, Runnable, Running, Parked };
+enum class FiberState : std::uint8_t { Free, New, Runnable, Running, Parked, Abandoned };
 
 constexpr std::size_t kInlineClosure = 128;
 
@@ -49,7 +52,9 @@ struct alignas(64) Fiber {
     int saved_errno = 0;
     std::atomic<FiberState> state{FiberState::Free};
     std::atomic<WaitReason> reason{WaitReason::None};
-    bool is_main = false;
+    bool is_main : 1 = false;
+    bool is_system : 1 = false;   // the runtime's own: counted and shown nowhere
+    bool overflowing : 1 = false; // its instructions are followed (overflow.h); written by the thread that runs it
     std::uint8_t lock_depth = 0;  // lock_os_thread nesting
     std::atomic<std::uint32_t> runs{0}; // times resumed: a dump that sees it unchanged has read a consistent stack
 

@@ -16,10 +16,6 @@ namespace weir::detail {
 
 namespace {
 
-PanicPolicy policy_of(const Fiber& f, const Scheduler& s) {
-    return f.extra != nullptr && f.extra->panic_policy ? *f.extra->panic_policy : s.options.panic_policy;
-}
-
 /// run_entry runs the fiber's function; every entry function is a frame. Returns whether it ended by itself (or was recovered).
 enum class Ending : std::uint8_t { Returned, Goexit, Panicked };
 
@@ -31,7 +27,7 @@ WEIR_NOINLINE Ending run_entry(Fiber* f) {
         if (std::shared_ptr<PanicRecord> panic = finish_entry()) {
             Worker* w = this_worker();
             w->reporting.fetch_add(1, std::memory_order_relaxed);
-            report_uncaught(*panic, *w->current, policy_of(*w->current, w->sched));
+            report_uncaught(panic, *w->current, policy_of(*w->current));
             w->reporting.fetch_sub(1, std::memory_order_relaxed); // of the same worker: printing the user's value may have parked
             return Ending::Panicked;
         }
@@ -55,13 +51,9 @@ void wake_drain(Scheduler& s) noexcept {
     if (Waiter* w = s.drain_waiter.exchange(nullptr, std::memory_order_seq_cst)) ready(*w);
 }
 
-/// end_fiber takes the ended fiber apart, all but its stack and control block.
-void end_fiber(Worker* w, Fiber* f, Ending ending) noexcept {
-    if (f->locked_to != nullptr) {
-        f->lock_depth = 1;
-        unlock_os_thread();
-    }
-    free_fiber_parts(f);
+/// count_end makes it known that a fiber has ended.
+void count_end(Worker* w, Fiber* f, Ending ending) noexcept {
+    if (f->is_system) return;
     if (f->is_main) [[unlikely]] end_main(w->sched, ending);
     if (w->sched.options.drain) [[unlikely]] {
         // seq_cst: of the two last fibers that end at once, one sees the other's end.
@@ -70,6 +62,19 @@ void end_fiber(Worker* w, Fiber* f, Ending ending) noexcept {
     } else {
         w->ended.store(w->ended.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     }
+}
+
+void unlock_thread_of(Fiber* f) noexcept {
+    if (f->locked_to == nullptr) return;
+    f->lock_depth = 1;
+    unlock_os_thread();
+}
+
+/// end_fiber takes the ended fiber apart, all but its stack and control block.
+void end_fiber(Worker* w, Fiber* f, Ending ending) noexcept {
+    unlock_thread_of(f);
+    free_fiber_parts(f);
+    count_end(w, f, ending);
 }
 
 bool commit_recycle(void* fiber) {
@@ -100,6 +105,15 @@ bool take_over(Worker* w, Fiber* ended, Fiber* next) noexcept {
 }
 
 } // namespace
+
+PanicPolicy policy_of(const Fiber& f) noexcept {
+    return f.extra != nullptr && f.extra->panic_policy ? *f.extra->panic_policy : this_worker()->sched.options.panic_policy;
+}
+
+void end_abandoned(Fiber* f) noexcept {
+    unlock_thread_of(f);
+    count_end(this_worker(), f, Ending::Panicked);
+}
 
 void free_fiber_parts(Fiber* f) noexcept {
     if (f->panics != nullptr) {
@@ -145,7 +159,8 @@ void abandon_current() noexcept {
 void abandon_fibers() noexcept {
     for_each_fiber(
         [](Fiber& f, void*) {
-            if (f.state.load(std::memory_order_relaxed) == FiberState::Free) return;
+            FiberState state = f.state.load(std::memory_order_relaxed);
+            if (state == FiberState::Free || state == FiberState::Abandoned) return;
             if (f.stack != nullptr) {
                 f.stack->next = nullptr;
                 std::size_t size_class = f.stack->size();

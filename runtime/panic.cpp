@@ -7,7 +7,9 @@
 
 #include <weir/defer.h>
 #include <weir/go.h>
+#include "crash.h"
 #include "exception_hook.h"
+#include "overflow.h"
 #include "panic_context.h"
 #include "scheduler.h"
 #include "symbols.h"
@@ -20,6 +22,13 @@ namespace detail {
 namespace {
 
 std::atomic<std::uint64_t> g_uncaught_total{0};
+std::atomic<std::uint64_t> g_recovered_total{0};
+std::atomic<std::uint64_t> g_ignored_total{0};
+
+void note_recovered(PanicRecord& r) noexcept {
+    r.was_recovered = true;
+    g_recovered_total.fetch_add(1, std::memory_order_relaxed);
+}
 
 /// live returns the innermost panic that is on its way to a frame; first forgets those that a catch of the user's has swallowed.
 std::shared_ptr<PanicRecord> live(PanicContext& pc) {
@@ -39,6 +48,7 @@ void describe_exception(PanicRecord& r, const std::exception_ptr& e) {
         r.value = first.value;
         r.text = first.text;
         r.type = first.type;
+        r.fault = first.fault;
         r.fiber_id = first.fiber_id;
         if (first.site != nullptr) r.site = std::make_unique<Trace>(*first.site);
     } catch (const std::exception& x) {
@@ -118,6 +128,8 @@ void drop(PanicContext& pc, const std::shared_ptr<PanicRecord>& r) {
     while (pc.current != nullptr && pc.current->state == PanicState::Aborted) pc.current = pc.current->link;
 }
 
+bool is_recovered(const PanicRecord& r) noexcept { return r.state == PanicState::Done || r.state == PanicState::Recovered; }
+
 [[noreturn]] void throw_record(PanicContext& pc, const std::shared_ptr<PanicRecord>& r) {
     r->depth = std::uncaught_exceptions() + 1;
     pc.throwing = r;
@@ -149,6 +161,34 @@ void throw_panic(PanicKind kind, std::shared_ptr<const PanicValue> value) {
     throw_record(pc, r);
 }
 
+void throw_fault(PanicKind kind, std::string text, const FaultInfo& fault, std::unique_ptr<Trace> site) {
+    PanicContext& pc = panic_context();
+    auto r = crash_record(kind, std::move(text), fault, std::move(site));
+    r->link = live(pc);
+    pc.current = r;
+    throw_record(pc, r);
+}
+
+std::shared_ptr<PanicRecord> crash_record(PanicKind kind, std::string text, const FaultInfo& fault, std::unique_ptr<Trace> site) {
+    auto r = new_record(kind);
+    r->value = make_panic_value(RuntimeError(std::move(text)));
+    r->type = &r->value->type();
+    r->fault = fault;
+    r->site = std::move(site);
+    return r;
+}
+
+std::shared_ptr<PanicRecord> terminated_record() {
+    if (std::current_exception() == nullptr) {
+        auto site = std::make_unique<Trace>();
+        take_trace(*site, 3);
+        return crash_record(PanicKind::Fatal, "std::terminate called", {}, std::move(site));
+    }
+    std::shared_ptr<PanicRecord> r = caught(panic_context());
+    if (r->kind == PanicKind::Exception) r->kind = PanicKind::Fatal;
+    return r;
+}
+
 void throw_nil_panic() { throw_panic(PanicKind::RuntimeError, make_panic_value(PanicNilError{})); }
 
 void panic_runtime(std::string_view text) {
@@ -158,6 +198,7 @@ void panic_runtime(std::string_view text) {
 void panic_nil_defer() { panic_runtime("runtime error: invalid memory address or nil pointer dereference"); }
 
 void note_throw(void* object, const std::type_info* type, bool rethrown) noexcept {
+    rearm_overflow();
     PanicContext& pc = panic_context();
     int depth = std::uncaught_exceptions();
     if (depth < PanicContext::kDepths) {
@@ -181,12 +222,12 @@ void note_throw(void* object, const std::type_info* type, bool rethrown) noexcep
 }
 
 void frame_caught() {
+    rearm_overflow();
     PanicContext& pc = panic_context();
     std::shared_ptr<PanicRecord> r = caught(pc);
-    bool recovered = r->state == PanicState::Done || r->state == PanicState::Recovered;
-    if (recovered) {
+    if (is_recovered(*r)) {
         drop(pc, r);
-        if (pc.goexiting) throw_goexit(pc);
+        if (r->over_goexit) throw_goexit(pc);
         return;
     }
     if (r->goexit) throw;
@@ -199,26 +240,30 @@ void frame_caught() {
 }
 
 std::optional<Panic> catch_panic_caught() {
+    rearm_overflow();
     PanicContext& pc = panic_context();
     std::shared_ptr<PanicRecord> r = caught(pc);
     if (r->goexit) throw;
-    bool recovered = r->state == PanicState::Done || r->state == PanicState::Recovered;
+    bool recovered = is_recovered(*r);
     drop(pc, r);
-    if (pc.goexiting) throw_goexit(pc);
+    if (r->over_goexit) throw_goexit(pc);
     if (recovered) return std::nullopt;
-    r->was_recovered = true;
+    note_recovered(*r);
     return Panic(r);
 }
 
 std::shared_ptr<PanicRecord> finish_entry() {
+    rearm_overflow();
     PanicContext& pc = panic_context();
     std::shared_ptr<PanicRecord> r = caught(pc);
-    if (r->goexit || r->state == PanicState::Done || r->state == PanicState::Recovered) return nullptr;
-    g_uncaught_total.fetch_add(1, std::memory_order_relaxed);
-    return r;
+    pc.goexiting = r->goexit || (is_recovered(*r) && r->over_goexit);
+    return r->goexit || is_recovered(*r) ? nullptr : r;
 }
 
+void note_uncaught() noexcept { g_uncaught_total.fetch_add(1, std::memory_order_relaxed); }
+
 void run_deferred_panicking(void (*fn)(void*), void* arg) noexcept {
+    rearm_overflow();
     std::shared_ptr<PanicRecord> p = in_flight(panic_context());
     DeferRun run{panic_context().run, p};
     panic_context().run = &run;
@@ -230,11 +275,15 @@ void run_deferred_panicking(void (*fn)(void*), void* arg) noexcept {
     }
     PanicContext& pc = panic_context(); // the call may have moved to another thread
     pc.run = run.outer;
+    if (replacement != nullptr && is_recovered(*replacement) && !replacement->over_goexit) {
+        drop(pc, replacement); // recovered by a defer of the deferred call itself, which has thereby ended
+        replacement = nullptr;
+    }
     if (replacement == nullptr) {
         if (p->state == PanicState::Recovered) p->state = PanicState::Done;
         return;
     }
-    if (replacement->goexit || replacement->state == PanicState::Done) {
+    if (replacement->goexit || is_recovered(*replacement)) {
         // goexit in a deferred call drops the panic; the exception in flight now carries the goexit.
         p->goexit = true;
         p->state = PanicState::Unwinding;
@@ -245,6 +294,7 @@ void run_deferred_panicking(void (*fn)(void*), void* arg) noexcept {
     replacement->object = p->object;
     replacement->depth = p->depth;
     replacement->link = p;
+    replacement->over_goexit = replacement->over_goexit || p->goexit || p->over_goexit;
     p->was_replaced = p->state != PanicState::Done;
     p->state = PanicState::Aborted;
     p->object = nullptr;
@@ -261,11 +311,26 @@ std::string panic_chain_text(const PanicRecord& record) {
     for (std::size_t i = chain.size(); i-- > 0;) {
         const PanicRecord& p = *chain[i];
         if (i + 1 != chain.size()) out += '\t';
-        out += "panic: " + indent_lines(Panic(std::const_pointer_cast<PanicRecord>(p.shared_from_this())).message());
+        out += "panic: " + indent_lines(record_message(p));
         if (p.was_recovered) out += " [recovered]";
         out += '\n';
     }
-    return out;
+    return out + signal_line(record.fault);
+}
+
+PanicRecord::~PanicRecord() {
+    if (was_recovered && !looked_at.load(std::memory_order_relaxed)) g_ignored_total.fetch_add(1, std::memory_order_relaxed);
+}
+
+std::string record_message(const PanicRecord& record) {
+    if (record.value == nullptr) return record.text;
+    try {
+        return record.value->print();
+    } catch (const std::exception& e) {
+        return std::string("panic while printing panic value: ") + e.what();
+    } catch (...) {
+        return "panic while printing panic value";
+    }
 }
 
 std::string indent_lines(std::string text) {
@@ -305,43 +370,45 @@ std::optional<Panic> recover() {
     const std::shared_ptr<detail::PanicRecord>& p = pc.run->panic;
     if (p->goexit || p->state != detail::PanicState::Unwinding) return std::nullopt;
     p->state = detail::PanicState::Recovered;
-    p->was_recovered = true;
+    detail::note_recovered(*p);
     return Panic(p);
 }
 
 void goexit() {
     if (!detail::on_fiber()) detail::fatal("goexit called outside a fiber");
-    detail::PanicContext& pc = detail::panic_context();
-    pc.goexiting = true;
-    detail::throw_goexit(pc);
+    detail::throw_goexit(detail::panic_context());
 }
 
 std::uint64_t panics_total() noexcept { return detail::g_uncaught_total.load(std::memory_order_relaxed); }
+std::uint64_t panics_recovered_total() noexcept { return detail::g_recovered_total.load(std::memory_order_relaxed); }
+std::uint64_t panics_ignored_total() noexcept { return detail::g_ignored_total.load(std::memory_order_relaxed); }
+std::uint64_t abandoned_total() noexcept { return detail::abandoned_count(); }
 
 // ---- Panic ----
 
-std::string Panic::message() const {
-    if (record_->value == nullptr) return record_->text;
-    try {
-        return record_->value->print();
-    } catch (const std::exception& e) {
-        return std::string("panic while printing panic value: ") + e.what();
-    } catch (...) {
-        return "panic while printing panic value";
-    }
+namespace {
+
+/// looked_at: the program takes notice of this panic.
+const detail::PanicRecord& looked_at(const std::shared_ptr<detail::PanicRecord>& r) noexcept {
+    if (!r->looked_at.load(std::memory_order_relaxed)) r->looked_at.store(true, std::memory_order_relaxed);
+    return *r;
 }
+
+} // namespace
+
+std::string Panic::message() const { return detail::record_message(looked_at(record_)); }
 
 std::exception_ptr Panic::exception() const {
-    return record_->exception != nullptr ? record_->exception : std::make_exception_ptr(PanicException(*this));
+    return looked_at(record_).exception != nullptr ? record_->exception : std::make_exception_ptr(PanicException(*this));
 }
 
-PanicKind Panic::kind() const noexcept { return record_->kind; }
-std::string Panic::type_name() const { return record_->type != nullptr ? detail::type_name(*record_->type) : std::string(); }
+PanicKind Panic::kind() const noexcept { return looked_at(record_).kind; }
+std::string Panic::type_name() const { return looked_at(record_).type != nullptr ? detail::type_name(*record_->type) : std::string(); }
 std::uint64_t Panic::fiber_id() const noexcept { return record_->fiber_id; }
 bool Panic::recovered() const noexcept { return record_->was_recovered; }
 
 std::string Panic::stack() const {
-    if (record_->site == nullptr) return {};
+    if (looked_at(record_).site == nullptr) return {};
     return detail::print_trace({record_->site->pc.data(), static_cast<std::size_t>(record_->site->size)});
 }
 
@@ -353,10 +420,12 @@ std::vector<Panic> Panic::replaced() const {
     return out;
 }
 
-const detail::PanicValue* Panic::raw_value() const noexcept { return record_->value.get(); }
+const detail::PanicValue* Panic::raw_value() const noexcept { return looked_at(record_).value.get(); }
 
 PanicException::PanicException(Panic panic)
-    : panic_(std::move(panic)), what_(std::make_shared<const std::string>(panic_.message())) {}
+    : panic_(std::move(panic)), what_(std::make_shared<const std::string>(detail::record_message(*panic_.record()))) {}
+
+PanicException::~PanicException() { detail::rearm_overflow(); } // the end of the catch block that ended the panic
 
 const char* PanicException::what() const noexcept { return what_->c_str(); }
 

@@ -25,12 +25,21 @@ struct Trace {
     int size = 0;
 };
 
+/// FaultInfo is what the signal of a fault said; signal 0: no fault.
+struct FaultInfo {
+    int signal = 0;
+    int code = 0;
+    std::uintptr_t address = 0;
+    std::uintptr_t pc = 0;
+};
+
 enum class PanicState : std::uint8_t { Unwinding, Recovered, Done, Aborted };
 
 struct PanicRecord : std::enable_shared_from_this<PanicRecord> {
     PanicKind kind = PanicKind::User;
     PanicState state = PanicState::Unwinding;
     bool goexit = false;                     // not a panic: goexit() unwinding
+    bool over_goexit = false;                // it replaced a goexit, which goes on once this is recovered
     bool was_recovered = false;
     bool was_replaced = false;               // a later panic began in its deferred call and went on: it is printed before that one
     bool carried_by_other = false;           // the exception in flight is that of the panic it replaced
@@ -43,6 +52,14 @@ struct PanicRecord : std::enable_shared_from_this<PanicRecord> {
     void* object = nullptr;                  // the exception object in flight for it
     std::shared_ptr<PanicRecord> link;       // the panic that was current when this one began
     std::unique_ptr<Trace> site;
+    FaultInfo fault;
+    bool abandoned = false;                  // its fiber could not be unwound
+    std::atomic<bool> looked_at{false};      // the program has read it; recovered panics that nobody reads are counted
+
+    PanicRecord() = default;
+    ~PanicRecord();
+    PanicRecord(const PanicRecord&) = delete;
+    PanicRecord& operator=(const PanicRecord&) = delete;
 };
 
 /// DeferRun is one deferred call that runs because of a panic. On the stack of run_deferred_panicking.
@@ -61,7 +78,7 @@ struct PanicContext {
     static constexpr int kDepths = 8;
     std::shared_ptr<PanicRecord> current;
     DeferRun* run = nullptr;
-    bool goexiting = false;
+    bool goexiting = false; // set by finish_entry(): the fiber ends by goexit
     std::shared_ptr<PanicRecord> throwing; // between weir's own throw and the hook, which learns the exception object
     Thrown thrown[kDepths];
 };
@@ -75,7 +92,26 @@ struct GoexitSignal {};
 /// finish_entry is called in the catch (...) of a fiber's entry: returns the panic that ends the fiber, or null (goexit, or recovered).
 std::shared_ptr<PanicRecord> finish_entry();
 
-/// panic_text is the chain as Go prints it: "panic: A\n\tpanic: B", with [recovered] marks.
+/// note_uncaught counts a panic that ended its fiber.
+void note_uncaught() noexcept;
+
+/// throw_fault panics with a fault of the calling fiber; `site` is where it happened.
+[[noreturn]] void throw_fault(PanicKind kind, std::string text, const FaultInfo& fault, std::unique_ptr<Trace> site);
+
+/// crash_record makes the record of a crash that is not thrown.
+std::shared_ptr<PanicRecord> crash_record(PanicKind kind, std::string text, const FaultInfo& fault, std::unique_ptr<Trace> site);
+
+/// terminated_record makes the record of a std::terminate on this fiber: of the exception that could not go on, if there is one.
+std::shared_ptr<PanicRecord> terminated_record();
+
+/// fault_text is Go's message for a fault, and signal_line what Go prints below it: "[signal SIGSEGV: segmentation violation code=... ]".
+std::string fault_text(const FaultInfo& fault);
+std::string signal_line(const FaultInfo& fault);
+
+/// record_message is Panic::message(): the value as Go prints it.
+std::string record_message(const PanicRecord& record);
+
+/// panic_chain_text is the chain as Go prints it: "panic: A\n\tpanic: B", with [recovered] marks, and the signal line of a fault.
 std::string panic_chain_text(const PanicRecord& record);
 
 /// indent_lines puts a tab before every line but the first.

@@ -1,13 +1,17 @@
 #include "report.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <string>
 #include <unistd.h>
 
+#include <weir/detail/dump.h>
 #include <weir/go.h>
 #include "check.h"
+#include "fault.h"
 #include "fiber.h"
+#include "reporter.h"
 #include "symbols.h"
 #include "worker.h"
 
@@ -16,6 +20,8 @@ namespace weir {
 namespace detail {
 
 namespace {
+
+constexpr unsigned kDyingSeconds = 20;
 
 std::string goroutine_header(std::uint64_t id, const char* state) { return "goroutine " + std::to_string(id) + " [" + state + "]:\n"; }
 
@@ -30,12 +36,37 @@ void write_stderr(std::string_view text) noexcept {
     }
 }
 
-void report_uncaught(const PanicRecord& panic, const Fiber& f, PanicPolicy policy) noexcept {
-    std::string text = panic_chain_text(panic) + "\n" + goroutine_header(f.id.load(std::memory_order_relaxed), "running");
-    if (panic.site != nullptr) text += print_trace({panic.site->pc.data(), static_cast<std::size_t>(panic.site->size)});
-    text += print_created(f.created_at, f.parent);
-    write_stderr(text + "\n");
-    if (policy == PanicPolicy::Crash) _exit(2);
+void report_uncaught(const std::shared_ptr<PanicRecord>& panic, const Fiber& f, PanicPolicy policy) noexcept {
+    note_uncaught();
+    auto o = std::make_shared<Obituary>();
+    o->panic = panic;
+    o->fiber_id = f.id.load(std::memory_order_relaxed);
+    o->parent = f.parent;
+    o->created_at = f.created_at;
+    if (f.extra != nullptr) {
+        o->fiber_name = f.extra->name;
+        o->labels = f.extra->labels;
+    }
+    o->time = std::chrono::system_clock::now();
+    o->last_wait = f.reason.load(std::memory_order_relaxed);
+    o->crash = policy == PanicPolicy::Crash && !f.is_system;
+    o->to_handler = !f.is_system;
+    if (o->crash && !panic->abandoned) {
+        report_now(*o);
+        crash_process();
+    }
+    if (!report_later(o) && o->crash) crash_process();
+}
+
+void report_dying(const FaultInfo& fault) noexcept {
+    signal(SIGALRM, SIG_DFL); // what follows may wait for a lock that the dead code held
+    alarm(kDyingSeconds);
+    write_stderr("fatal error: fault in the runtime, outside any fiber, or in the allocator\n" + signal_line(fault) + "\n");
+    Trace trace;
+    take_trace(trace, 1);
+    write_stderr(goroutine_header(this_fiber::id(), "running") + print_trace({trace.pc.data(), static_cast<std::size_t>(trace.size)}) + "\n");
+    write_stderr(dump_all_fibers());
+    alarm(0);
 }
 
 void fatal(std::string_view message) {
@@ -54,7 +85,7 @@ void check_failed(const char* file, int line, const char* what) noexcept {
     take_trace(trace, 1);
     write_stderr("weir: internal error: " + std::string(file) + ":" + std::to_string(line) + ": check failed: " + what + "\n" +
                  print_trace({trace.pc.data(), static_cast<std::size_t>(trace.size)}));
-    std::abort();
+    abort_process();
 }
 
 } // namespace detail

@@ -16,6 +16,7 @@
 #include "futex.h"
 #include "monitor.h"
 #include "poller.h"
+#include "reporter.h"
 #include "scheduler.h"
 #include "symbols.h"
 #include "worker.h"
@@ -70,6 +71,7 @@ int default_procs() {
 }
 
 constexpr long long kMostProcs = 1024;
+constexpr auto kFlushReports = std::chrono::milliseconds(1000);
 
 int resolve_procs(const Options& o) {
     auto set = o.max_procs ? std::optional<long long>(*o.max_procs) : env_number("WEIR_MAXPROCS");
@@ -154,6 +156,7 @@ struct Running {
         for (auto* fn : sched.at_end) fn();
         sched.forget_timers(); // before the stacks that some lie on
         abandon_fibers();
+        forget_reports();
         close_symbols();
         set_scheduler(nullptr);
         restore_fault_handler();
@@ -179,6 +182,7 @@ int run_main(const Options& options, MainFn call, void* fn) {
     start_main(MainArgs{call, fn, &s});
     Monitor monitor(s);
     while (s.main_done.load(std::memory_order_acquire) == 0) futex_wait(s.main_done, 0);
+    flush_reports(kFlushReports);
     s.stop();
     return s.exit_status;
 }

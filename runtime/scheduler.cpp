@@ -11,7 +11,7 @@
 
 #include "check.h"
 #include "deadlock.h"
-#include "fault.h"
+#include "evict.h"
 #include "fence.h"
 #include "futex.h"
 #include "poller.h"

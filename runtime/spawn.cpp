@@ -77,7 +77,8 @@ FiberExtra* extra_of(const GoOptions& o, std::size_t size_class) {
     return new FiberExtra{o.name, o.labels, o.panic_policy, o.stack_max != 0 ? size_class : 0};
 }
 
-void count_spawned(Worker* w, Scheduler* s) noexcept {
+void count_spawned(const Fiber& f, Worker* w, Scheduler* s) noexcept {
+    if (f.is_system) [[unlikely]] return;
     if (w != nullptr) {
         w->spawned.store(w->spawned.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     } else {
@@ -126,6 +127,9 @@ SpawnSlot spawn_begin(std::size_t size, std::size_t align, const GoOptions* opti
     f->eh_caught = nullptr;
     f->eh_uncaught = 0;
     f->is_main = false;
+    f->is_system = false;
+    f->overflowing = false;
+    f->reason.store(WaitReason::None, std::memory_order_relaxed);
     f->closure = size <= kInlineClosure && align <= 16 ? f->inline_closure : allocate(size, align);
     if (options != nullptr) [[unlikely]] {
         f->extra = extra_of(*options, size_class);
@@ -142,12 +146,12 @@ void spawn_commit(Fiber* f, void (*entry)(void*), void* site) noexcept {
     Worker* w = this_worker();
     if (w == nullptr) {
         Scheduler* s = scheduler();
-        count_spawned(nullptr, s);
+        count_spawned(*f, nullptr, s);
         s->submit_global(f);
         s->notify();
         return;
     }
-    count_spawned(w, &w->sched);
+    count_spawned(*f, w, &w->sched);
     w->push(f);
     w->sched.notify();
 }
@@ -160,6 +164,16 @@ void spawn_cancel(Fiber* f) noexcept {
         stack_recycle(s, s->size());
     }
     give_back(this_worker(), f);
+}
+
+void spawn_system(void (*fn)(void*), void* arg, std::size_t stack_max) {
+    using Closure = std::tuple<void (*)(void*), void*>;
+    GoOptions options;
+    if (default_stack_class() < stack_max) options.stack_max = stack_max;
+    SpawnSlot slot = spawn_begin(sizeof(Closure), alignof(Closure), options.stack_max != 0 ? &options : nullptr);
+    new (slot.closure) Closure(fn, arg);
+    slot.fiber->is_system = true;
+    spawn_commit(slot.fiber, &closure_entry<Closure>, nullptr);
 }
 
 void go_nil_function() { fatal("go of nil func value"); }

@@ -88,8 +88,20 @@ StackError describe(const char* call, int error) {
     return {text};
 }
 
+/// slot_bytes is what a stack of that class takes of the address space.
+std::size_t slot_bytes(std::size_t size_class) noexcept { return size_class + kGap; }
+
+/// new_stack makes the record of a slot that is used for the first time.
+Stack* new_stack(Region& region, std::size_t index) noexcept {
+    Stack* s = new (&region.stacks[index]) Stack;
+    s->low = region.base + index * region.slot + kGap;
+    s->top = region.base + (index + 1) * region.slot;
+    return s;
+}
+
 /// map_region adds a region of at least `count` slots to a pool whose lock is held by nobody. Smaller regions are tried when large ones fail.
-StackError map_region(Pool& pool, std::size_t slot, std::size_t count) {
+StackError map_region(Pool& pool, std::size_t size_class, std::size_t count) {
+    std::size_t slot = slot_bytes(size_class);
     std::size_t least = std::max(slot * count, slot);
     std::size_t bytes = std::max(least, std::clamp(pool.last_bytes * 2, kFirstRegion, kLargestRegion));
     int prot = stack_guard_mode() == GuardMode::PageTable ? PROT_READ | PROT_WRITE : PROT_NONE;
@@ -120,9 +132,7 @@ StackError map_region(Pool& pool, std::size_t slot, std::size_t count) {
     pool.total += slots;
     // What is left of the last region is put on the cold list: nothing is lost when a larger request opens a new one early.
     for (; pool.region != nullptr && pool.used < static_cast<std::size_t>(pool.region->end - pool.region->base) / slot; ++pool.used) {
-        Stack* s = new (&pool.region->stacks[pool.used]) Stack;
-        s->low = pool.region->base + pool.used * slot;
-        s->top = s->low + slot;
+        Stack* s = new_stack(*pool.region, pool.used);
         s->next = pool.cold;
         pool.cold = s;
     }
@@ -131,17 +141,16 @@ StackError map_region(Pool& pool, std::size_t slot, std::size_t count) {
     return {};
 }
 
-WEIR_NO_TSAN bool open_window(Stack& s, char* from, char* to) noexcept {
+WEIR_NO_TSAN bool open_window(char* from, char* to) noexcept {
     std::size_t bytes = static_cast<std::size_t>(to - from);
     if (stack_guard_mode() == GuardMode::PageTable) return madvise(from, bytes, MADV_GUARD_REMOVE) == 0;
-    (void)s;
     return mprotect(from, bytes, PROT_READ | PROT_WRITE) == 0;
 }
 
 /// guard_slot puts the first guards of a slot: everything below its initial window.
 bool guard_slot(Stack& s) noexcept {
     char* window = s.top - kInitialWindow;
-    bool ok = stack_guard_mode() == GuardMode::PageTable ? madvise(s.low, static_cast<std::size_t>(window - s.low), MADV_GUARD_INSTALL) == 0
+    bool ok = stack_guard_mode() == GuardMode::PageTable ? madvise(s.low - kGap, static_cast<std::size_t>(window - s.low) + kGap, MADV_GUARD_INSTALL) == 0
                                                          : mprotect(window, kInitialWindow, PROT_READ | PROT_WRITE) == 0;
     if (!ok) return false;
     s.window.store(window, std::memory_order_relaxed);
@@ -150,7 +159,7 @@ bool guard_slot(Stack& s) noexcept {
 }
 
 /// take_one takes a slot out of a pool whose lock is held: a warm one, a cold one, or a new one.
-Stack* take_one(Pool& pool, std::size_t slot) {
+Stack* take_one(Pool& pool, std::size_t size_class) {
     if (Stack* s = pool.warm; s != nullptr) {
         pool.warm = s->next;
         --pool.warm_count;
@@ -160,21 +169,17 @@ Stack* take_one(Pool& pool, std::size_t slot) {
         pool.cold = s->next;
         return s;
     }
-    if (pool.region == nullptr || pool.used == static_cast<std::size_t>(pool.region->end - pool.region->base) / slot) return nullptr;
-    std::size_t i = pool.used++;
-    Stack* s = new (&pool.region->stacks[i]) Stack;
-    s->low = pool.region->base + i * slot;
-    s->top = s->low + slot;
-    return s;
+    if (pool.region == nullptr || pool.used == static_cast<std::size_t>(pool.region->end - pool.region->base) / slot_bytes(size_class)) return nullptr;
+    return new_stack(*pool.region, pool.used++);
 }
 
 /// take_slots takes up to `want` slots, linked by next in the order of their addresses where they are new.
-Stack* take_slots(Pool& pool, std::size_t slot, std::size_t want) {
+Stack* take_slots(Pool& pool, std::size_t size_class, std::size_t want) {
     std::lock_guard hold(pool.lock);
     Stack* first = nullptr;
     Stack** end = &first;
     for (; want > 0; --want) {
-        Stack* s = take_one(pool, slot);
+        Stack* s = take_one(pool, size_class);
         if (s == nullptr) break;
         *end = s;
         end = &s->next;
@@ -227,7 +232,7 @@ Stack* stack_open(std::size_t size_class, std::size_t want, StackError& error) {
             put_cold(pool, s);
             break;
         }
-        san::init_stack(s->san, s->low, s->size());
+        san::init_stack(s->san, s->bottom(), s->size() + kOverflowRoom);
     }
     return list;
 }
@@ -249,7 +254,7 @@ void stack_recycle(Stack* list, std::size_t size_class) noexcept {
     pool.warm_count += count;
 }
 
-void stack_shrink(Stack& s, std::size_t window) noexcept {
+WEIR_NO_TSAN void stack_shrink(Stack& s, std::size_t window) noexcept {
     char* from = s.window.load(std::memory_order_relaxed);
     char* to = s.top - window;
     if (from >= to) return;
@@ -262,6 +267,7 @@ void stack_shrink(Stack& s, std::size_t window) noexcept {
         if (mprotect(from, bytes, PROT_NONE) != 0) return;
     }
     s.window.store(to, std::memory_order_relaxed);
+    if (to >= s.floor()) s.overflow = Overflow::None;
 }
 
 void stack_trim(std::size_t max_stacks) noexcept {
@@ -297,28 +303,28 @@ WEIR_NO_TSAN Stack* stack_of(const void* address) noexcept {
     return nullptr;
 }
 
-WEIR_NO_TSAN Growth stack_grow(const void* address, Stack** out) noexcept {
-    Stack* s = stack_of(address);
-    *out = s;
-    if (s == nullptr) return Growth::NotAStack;
-    char* window = s->window.load(std::memory_order_relaxed);
+WEIR_NO_TSAN Growth stack_grow(Stack& s, const void* address) noexcept {
+    char* window = s.window.load(std::memory_order_relaxed);
     char* p = static_cast<char*>(const_cast<void*>(address));
-    if (window == nullptr || p >= window) return Growth::NotAStack;
-    char* floor = s->low + kReserve;
-    if (p < floor) return Growth::Overflow;
-    char* page = s->low + (p - s->low) / static_cast<std::ptrdiff_t>(kPage) * static_cast<std::ptrdiff_t>(kPage);
-    char* doubled = s->top - 2 * (s->top - window);
+    if (p < s.low - kGap || p >= window) return Growth::NotGrowth;
+    if (s.overflow != Overflow::None) return Growth::Exhausted;
+    if (p < s.floor()) return Growth::Overflow;
+    char* page = s.low + (p - s.low) / static_cast<std::ptrdiff_t>(kPage) * static_cast<std::ptrdiff_t>(kPage);
+    char* doubled = s.top - 2 * (s.top - window);
     char* wanted = page < doubled ? page : doubled;
-    char* target = wanted > floor ? wanted : floor;
-    if (!open_window(*s, target, window)) return Growth::Overflow;
-    s->window.store(target, std::memory_order_relaxed);
+    char* target = wanted > s.floor() ? wanted : s.floor();
+    if (!open_window(target, window)) return Growth::Overflow;
+    s.window.store(target, std::memory_order_relaxed);
     return Growth::Grown;
 }
 
-void stack_open_reserve(Stack& s) noexcept {
+WEIR_NO_TSAN bool stack_open_below_floor(Stack& s) noexcept {
     char* window = s.window.load(std::memory_order_relaxed);
-    if (window == s.low || !open_window(s, s.low, window)) return;
-    s.window.store(s.low, std::memory_order_relaxed);
+    if (!open_window(s.bottom(), window)) return false;
+    s.window.store(s.bottom(), std::memory_order_relaxed);
+    return true;
 }
+
+WEIR_NO_TSAN void stack_close_below_floor(Stack& s) noexcept { stack_shrink(s, static_cast<std::size_t>(s.top - s.floor())); }
 
 } // namespace weir::detail

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "check.h"
+#include "fault_frame.h"
 #include "fiber_main.h"
 #include "scheduler.h"
 #include "worker.h"
@@ -35,6 +36,7 @@ WEIR_ALWAYS_INLINE void arrived(ctx::fcontext_t from) noexcept {
     Worker* w = this_worker();
     san::after_switch(w->current != nullptr ? w->current->stack->san : w->san);
     Leaving left = w->leaving;
+    if (w->current != nullptr && w->current->overflowing) [[unlikely]] weir_trap_each_instruction();
     if (left.fiber == nullptr) {
         w->scheduler_context = from;
         return;

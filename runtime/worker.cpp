@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "fault.h"
 #include "fence.h"
 #include "futex.h"
 #include "poller.h"
 #include "scheduler.h"
+#include "signal_stack.h"
 
 namespace weir::detail {
 

@@ -14,6 +14,7 @@
 #include <weir/net.h>
 #include <weir/once.h>
 #include <weir/panic.h>
+#include <weir/panic_report.h>
 #include <weir/runtime.h>
 #include <weir/rwmutex.h>
 #include <weir/select.h>

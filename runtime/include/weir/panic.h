@@ -115,6 +115,9 @@ private:
 class WEIR_API PanicException : public std::exception {
 public:
     explicit PanicException(Panic panic);
+    PanicException(const PanicException&) = default;
+    PanicException& operator=(const PanicException&) = default;
+    ~PanicException() override;
     const char* what() const noexcept override;
     const Panic& panic() const noexcept { return panic_; }
 
@@ -186,6 +189,12 @@ std::optional<Panic> catch_panic(F&& fn) {
 
 /// panics_total counts the panics that nobody recovered, since the process began.
 WEIR_API std::uint64_t panics_total() noexcept;
+/// panics_recovered_total counts those that recover() or catch_panic stopped.
+WEIR_API std::uint64_t panics_recovered_total() noexcept;
+/// panics_ignored_total counts those of them whose Panic was dropped without having been read.
+WEIR_API std::uint64_t panics_ignored_total() noexcept;
+/// abandoned_total counts the fibers whose crash could not be unwound. Each keeps its stack and all it owned for the life of the process.
+WEIR_API std::uint64_t abandoned_total() noexcept;
 
 template <class T>
 PanicValueAs<T>::operator const T&() const {

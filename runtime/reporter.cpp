@@ -1,0 +1,250 @@
+#include "reporter.h"
+
+#include <array>
+#include <atomic>
+#include <mutex>
+#include <time.h>
+#include <unistd.h>
+#include <unordered_map>
+#include <utility>
+
+#include <weir/detail/spinlock.h>
+#include <weir/panic_report.h>
+#include <weir/sleep.h>
+#include "fiber.h"
+#include "fiber_main.h"
+#include "report.h"
+#include "symbols.h"
+#include "worker.h"
+
+namespace weir {
+
+namespace detail {
+
+namespace {
+
+constexpr std::size_t kMostQueued = 1024;            // reports, in each stage
+constexpr std::uint64_t kIdenticalPerSecond = 10;
+constexpr std::size_t kMostKinds = 512;              // different reports told apart for the rate limit
+constexpr std::size_t kReporterStack = 256 << 10;
+constexpr auto kCrashFlush = std::chrono::milliseconds(1000);
+
+std::atomic<std::uint64_t> g_dropped{0};
+
+/// Stage is a bounded queue of T and the fiber that empties it.
+template <class T>
+class Stage {
+public:
+    explicit constexpr Stage(void (*consume)(const T&)) noexcept : consume_(consume) {}
+
+    bool push(std::shared_ptr<const T> item) noexcept {
+        bool start;
+        {
+            std::lock_guard hold(lock_);
+            if (count_ == kMostQueued) {
+                g_dropped.fetch_add(1, std::memory_order_relaxed);
+                return false;
+            }
+            ring_[(first_ + count_++) % kMostQueued] = std::move(item);
+            start = !std::exchange(active_, true);
+        }
+        return !start || start_fiber();
+    }
+
+    /// crashed: `fiber` is gone in the middle of an item.
+    void crashed(const Fiber* fiber) noexcept {
+        std::lock_guard hold(lock_);
+        if (fiber_ == fiber) active_ = false;
+    }
+
+    bool idle() noexcept {
+        std::lock_guard hold(lock_);
+        return !active_ && count_ == 0;
+    }
+
+    void forget() noexcept {
+        for (std::shared_ptr<const T>& item : ring_) item.reset();
+        first_ = count_ = 0;
+        active_ = false;
+    }
+
+private:
+    bool start_fiber() noexcept {
+        try {
+            spawn_system([](void* self) { static_cast<Stage*>(self)->run(); }, this, kReporterStack);
+            return true;
+        } catch (...) { // no memory for a fiber
+            std::lock_guard hold(lock_);
+            active_ = false;
+            return false;
+        }
+    }
+
+    void run() {
+        {
+            std::lock_guard hold(lock_);
+            fiber_ = this_worker()->current;
+        }
+        while (std::shared_ptr<const T> item = pop()) catch_panic([&] { consume_(*item); });
+    }
+
+    std::shared_ptr<const T> pop() noexcept {
+        std::lock_guard hold(lock_);
+        if (count_ == 0) {
+            active_ = false;
+            return nullptr;
+        }
+        --count_;
+        return std::exchange(ring_[std::exchange(first_, (first_ + 1) % kMostQueued)], nullptr);
+    }
+
+    void (*consume_)(const T&);
+    SpinLock lock_;
+    bool active_ = false;   // guarded by lock_, as all below
+    const Fiber* fiber_ = nullptr;
+    std::size_t first_ = 0;
+    std::size_t count_ = 0;
+    std::array<std::shared_ptr<const T>, kMostQueued> ring_;
+};
+
+// ---- the rate limit ----
+
+/// RateLimit lets so many identical reports pass in a second. Guarded by its lock: report_now() may run beside the printer.
+class RateLimit {
+public:
+    /// pass tells whether a report may pass, and how many like it have been held back since the last one.
+    bool pass(std::size_t key, std::chrono::system_clock::time_point now, std::uint64_t& suppressed) {
+        std::lock_guard hold(lock_);
+        if (seen_.size() >= kMostKinds && !seen_.contains(key)) seen_.clear();
+        Seen& s = seen_[key];
+        if (now - s.since >= std::chrono::seconds(1)) {
+            s.since = now;
+            s.passed = 0;
+        }
+        if (s.passed == kIdenticalPerSecond) {
+            ++s.suppressed;
+            return false;
+        }
+        ++s.passed;
+        suppressed = std::exchange(s.suppressed, 0);
+        return true;
+    }
+
+private:
+    struct Seen {
+        std::chrono::system_clock::time_point since{};
+        std::uint64_t passed = 0;
+        std::uint64_t suppressed = 0;
+    };
+    std::mutex lock_;
+    std::unordered_map<std::size_t, Seen> seen_; // guarded by lock_
+};
+
+RateLimit& rate_limit() {
+    static auto* limit = new RateLimit; // leaked: reports may come from static destructors
+    return *limit;
+}
+
+/// key_of is the same for identical reports: kind, site and message (a stack overflow's names its fiber).
+std::size_t key_of(const PanicRecord& p, const std::string& message) {
+    std::size_t key = static_cast<std::size_t>(p.kind);
+    if (p.kind != PanicKind::StackOverflow) key = key * 31 + std::hash<std::string>()(message);
+    for (int i = 0; p.site != nullptr && i < p.site->size; ++i) key = key * 31 + std::hash<void*>()(p.site->pc[static_cast<std::size_t>(i)]);
+    return key;
+}
+
+// ---- the second stage: the program's handler ----
+
+SpinLock g_handler_lock;
+std::shared_ptr<const PanicHandler> g_handler; // guarded by g_handler_lock
+
+std::shared_ptr<const PanicHandler> handler() noexcept {
+    std::lock_guard hold(g_handler_lock);
+    return g_handler;
+}
+
+void call_handler(const PanicReport& report) {
+    auto h = handler();
+    if (h == nullptr) return;
+    if (auto p = catch_panic([&] { (*h)(report); })) write_stderr("weir: panic in the panic handler: " + p->message() + "\n");
+}
+
+Stage<PanicReport> g_handling{call_handler};
+
+// ---- the first stage: printing ----
+
+PanicReport make_report(const Obituary& o) {
+    const PanicRecord& p = *o.panic;
+    PanicReport r;
+    r.message = record_message(p);
+    r.kind = p.kind;
+    r.type_name = p.type != nullptr ? type_name(*p.type) : "";
+    r.chain = panic_chain_text(p);
+    if (p.site != nullptr) r.stack = print_trace({p.site->pc.data(), static_cast<std::size_t>(p.site->size)});
+    r.created_by = print_created(o.created_at, o.parent);
+    r.fiber_id = o.fiber_id;
+    r.fiber_name = o.fiber_name;
+    r.labels = o.labels;
+    r.time = o.time;
+    if (o.last_wait != WaitReason::None) r.last_wait = to_string(o.last_wait);
+    r.abandoned = p.abandoned;
+    return r;
+}
+
+void print(const Obituary& o) {
+    std::uint64_t suppressed = 0;
+    bool passes = rate_limit().pass(key_of(*o.panic, record_message(*o.panic)), o.time, suppressed);
+    if (!passes && !o.crash) return;
+    auto report = std::make_shared<PanicReport>(make_report(o));
+    report->suppressed = suppressed;
+    write_stderr(report->text() + "\n");
+    if (o.to_handler && handler() != nullptr) g_handling.push(std::move(report));
+}
+
+void print_queued(const Obituary& o) {
+    print(o);
+    if (o.crash) crash_process();
+}
+
+Stage<Obituary> g_printing{print_queued};
+
+} // namespace
+
+bool report_later(std::shared_ptr<Obituary> obituary) noexcept { return g_printing.push(std::move(obituary)); }
+
+void report_now(const Obituary& obituary) { print(obituary); }
+
+void crash_process() noexcept {
+    for (auto until = std::chrono::steady_clock::now() + kCrashFlush; !g_handling.idle() && std::chrono::steady_clock::now() < until;) sleep(std::chrono::milliseconds(1));
+    _exit(2);
+}
+
+void reporter_crashed(const Fiber& fiber) noexcept {
+    g_printing.crashed(&fiber);
+    g_handling.crashed(&fiber);
+}
+
+void flush_reports(std::chrono::milliseconds limit) noexcept {
+    auto until = std::chrono::steady_clock::now() + limit;
+    while ((!g_printing.idle() || !g_handling.idle()) && std::chrono::steady_clock::now() < until) {
+        timespec nap{0, 200'000};
+        nanosleep(&nap, nullptr);
+    }
+}
+
+void forget_reports() noexcept {
+    g_printing.forget();
+    g_handling.forget();
+}
+
+} // namespace detail
+
+void set_panic_handler(PanicHandler handler) {
+    auto fresh = handler ? std::make_shared<const PanicHandler>(std::move(handler)) : nullptr;
+    std::lock_guard hold(detail::g_handler_lock);
+    detail::g_handler.swap(fresh); // the old one is destroyed after the lock is released
+}
+
+std::uint64_t reports_dropped_total() noexcept { return detail::g_dropped.load(std::memory_order_relaxed); }
+
+} // namespace weir

@@ -1,0 +1,56 @@
+// The reporter: uncaught panics, printed and handed over by fibers of its own.
+//
+// Two stages, each a bounded queue and a fiber that exists while there is something in it: the first makes reports readable (symbols are
+// slow), limits their rate and prints them; the second calls the program's handler. Invariants, of each stage:
+//   - `active` is true from the report that starts its fiber until the fiber has found the queue empty, both under the lock: no report is
+//     left without a fiber, and there is at most one.
+//   - Its fiber is a system fiber: counted nowhere. When it crashes in code that cannot unwind, the next report starts another.
+//   - A dying fiber only fills in addresses and names; it never waits, save for the lock.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <weir/detail/park.h>
+#include <weir/go.h>
+#include "panic_context.h"
+
+namespace weir::detail {
+
+struct Fiber;
+
+/// Obituary is what a dying fiber leaves to the reporter.
+struct Obituary {
+    std::shared_ptr<PanicRecord> panic;
+    std::uint64_t fiber_id = 0;
+    std::uint64_t parent = 0;
+    void* created_at = nullptr;
+    std::string fiber_name;
+    Labels labels;
+    std::chrono::system_clock::time_point time;
+    WaitReason last_wait = WaitReason::None;
+    bool crash = false;        // PanicPolicy::Crash: the process ends with it
+    bool to_handler = true;    // false for what happens in the handler itself
+};
+
+/// report_later queues it; returns false when it was dropped.
+bool report_later(std::shared_ptr<Obituary> obituary) noexcept;
+
+/// report_now prints it on the calling stack, and hands it to the handler's queue.
+void report_now(const Obituary& obituary);
+
+/// reporter_crashed: `fiber`, a system fiber, is being abandoned.
+void reporter_crashed(const Fiber& fiber) noexcept;
+
+/// crash_process ends the process with status 2, once the handler has had its time.
+[[noreturn]] void crash_process() noexcept;
+
+/// flush_reports waits, at most `limit`, until all that is queued has been printed and handed over.
+void flush_reports(std::chrono::milliseconds limit) noexcept;
+
+/// forget_reports drops what is left. The run is over, its workers are gone.
+void forget_reports() noexcept;
+
+} // namespace weir::detail
