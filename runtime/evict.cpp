@@ -30,10 +30,10 @@ void evict_fiber(int tid) { syscall(SYS_tgkill, getpid(), tid, kEvictSignal); }
 
 bool obey_eviction([[maybe_unused]] void* context) noexcept {
     Worker* w = this_worker();
-    bool stuck = w != nullptr && w->current != nullptr && w->running.load(std::memory_order_relaxed) &&
-                 w->unevictable.load(std::memory_order_relaxed) == 0 && w->reporting.load(std::memory_order_relaxed) == 0 &&
-                 (w->attention.load(std::memory_order_relaxed) & Worker::kStop) != 0;
-    if (!stuck) return false;
+    if (w == nullptr || (w->attention.load(std::memory_order_relaxed) & Worker::kStop) == 0) return false;
+    bool stuck = w->current != nullptr && w->running.load(std::memory_order_relaxed) &&
+                 w->unevictable.load(std::memory_order_relaxed) == 0 && w->reporting.load(std::memory_order_relaxed) == 0;
+    if (!stuck) return true; // or not now: it will be asked again
 #if defined(__x86_64__)
     auto& regs = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
     auto sp = static_cast<std::uintptr_t>(regs[REG_RSP]);

@@ -252,7 +252,7 @@ WEIR_NO_TSAN void on_crash(int sig, siginfo_t* info, void* context) {
 #endif
 
 WEIR_NO_TSAN void on_evict(int sig, siginfo_t* info, void* context) {
-    if (!obey_eviction(context)) pass_on(sig, info, context);
+    if (!obey_eviction(context) && g_old[sig].sa_handler != SIG_DFL) pass_on(sig, info, context); // by default it is ignored
 }
 
 void install(int sig, void (*handler)(int, siginfo_t*, void*), int flags) {
