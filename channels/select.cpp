@@ -1,14 +1,15 @@
 // select: Go's selectgo.
 //
-// Lock every channel (in address order, each once), look for a case that is ready in random order, and if none is, put one ChanWaiter on every
-// channel's list, all sharing one `won` word; park, unlocking all. Whoever claims the word completes that case. The winner, once awake,
-// takes its other waiters off the lists.
+// Try the cases in random order, each as a send or receive that does not block. If none is ready, lock every channel (in address order, each once),
+// make sure that still none is, and put one ChanWaiter on every channel's list, all sharing one `won` word; park, unlocking all. Whoever claims
+// the word completes that case. The winner, once awake, takes its other waiters off the lists.
 //
 // The frame of a parked select may not go before its commit has unlocked the last channel: leaving takes every lock once more.
 #include <algorithm>
 #include <bit>
 #include <mutex>
 
+#include <weir/detail/cell.h>
 #include <weir/detail/chan_core.h>
 #include <weir/detail/timer.h>
 #include <weir/panic.h>
@@ -46,7 +47,8 @@ struct Selecting {
 
     ChanCore* locked(std::size_t i) const noexcept { return entries[waits[i].lock_order].core; }
 
-    void order() noexcept {
+    /// shuffle draws the order in which cases are tried.
+    void shuffle() noexcept {
         for (std::size_t i = 0; i < n; ++i) {
             if (entries[i].core == nullptr) continue;
             std::size_t at = live++;
@@ -55,6 +57,10 @@ struct Selecting {
             waits[j].poll_order = static_cast<std::uint32_t>(i);
             waits[at].lock_order = static_cast<std::uint32_t>(i);
         }
+    }
+
+    /// order_locks sorts the cases by the addresses of their channels.
+    void order_locks() noexcept {
         auto less = [this](std::uint32_t a, std::uint32_t b) { return std::less<>{}(entries[a].core, entries[b].core); };
         if (live <= 16) {
             for (std::size_t i = 1; i < live; ++i) {
@@ -101,7 +107,7 @@ struct Selecting {
     }
 };
 
-/// is_ready tells whether a case could run now; its channel is locked.
+/// is_ready tells whether a case could run now; without its channel's lock it is a hint.
 bool is_ready(const SelectEntry& e) noexcept {
     const ChanCore& c = *e.core;
     bool closed = c.closed.load(std::memory_order_relaxed);
@@ -110,62 +116,27 @@ bool is_ready(const SelectEntry& e) noexcept {
     return closed || !c.senders.empty() || count > 0;
 }
 
-void complete(ChanWaiter& w) noexcept {
-    w.ok = true;
-    if (w.winner != nullptr) *w.winner = &w;
-    ready(w);
+/// ready_case runs the first case, in random order, that is ready, one lock at a time; kSelectDefault when none is. A case that looks ready may not be
+/// any more, and the other way round: either way there was a moment during the call when it was as found.
+std::size_t ready_case(Selecting& s) {
+    for (std::size_t i = 0; i < s.live; ++i) {
+        std::size_t index = s.waits[i].poll_order;
+        SelectEntry& e = s.entries[index];
+        if (!is_ready(e)) continue;
+        Try result = e.is_send ? chan_try_send(e.core, e.slot) : chan_try_recv(e.core, e.slot);
+        if (result == Try::WouldBlock) continue;
+        if (e.is_send && result == Try::Closed) panic_send_on_closed();
+        e.ok = result == Try::Done;
+        return index;
+    }
+    return kSelectDefault;
 }
 
-enum class Now : std::uint8_t { No, Done, Closed };
-
-/// run_now runs a case if it is ready. All channels are locked; on success they are unlocked before values move between stacks.
-Now run_now(Selecting& s, SelectEntry& e) noexcept {
-    ChanCore& c = *e.core;
-    std::size_t count = c.count.load(std::memory_order_relaxed);
-    if (e.is_send) {
-        if (c.closed.load(std::memory_order_relaxed)) {
-            s.unlock_all();
-            return Now::Closed;
-        }
-        if (ChanWaiter* r = ChanCore::first(c.receivers)) {
-            s.unlock_all();
-            c.type.move(r->slot, e.slot);
-            complete(*r);
-        } else if (count < c.capacity) {
-            c.type.move(c.slot(count), e.slot);
-            c.count.store(count + 1, std::memory_order_relaxed);
-            s.unlock_all();
-        } else {
-            return Now::No;
-        }
-        e.ok = true;
-        return Now::Done;
+bool any_ready(const Selecting& s) noexcept {
+    for (std::size_t i = 0; i < s.live; ++i) {
+        if (is_ready(s.entries[s.waits[i].poll_order])) return true;
     }
-    e.ok = true;
-    if (count > 0) {
-        void* from = c.slot(0);
-        c.type.move(e.slot, from);
-        c.type.destroy(from);
-        ChanWaiter* w = ChanCore::first(c.senders);
-        c.advance();
-        if (w != nullptr) {
-            c.type.move(c.slot(count - 1), w->slot);
-        } else {
-            c.count.store(count - 1, std::memory_order_relaxed);
-        }
-        s.unlock_all();
-        if (w != nullptr) complete(*w);
-    } else if (ChanWaiter* w = ChanCore::first(c.senders)) {
-        s.unlock_all();
-        c.type.move(e.slot, w->slot);
-        complete(*w);
-    } else if (c.closed.load(std::memory_order_relaxed)) {
-        s.unlock_all();
-        e.ok = false;
-    } else {
-        return Now::No;
-    }
-    return Now::Done;
+    return false;
 }
 
 void enqueue(Selecting& s, Waiter& self) noexcept {
@@ -180,6 +151,14 @@ void enqueue(Selecting& s, Waiter& self) noexcept {
         w.winner = &s.winner;
         (e.is_send ? e.core->senders : e.core->receivers).push_back(w);
     }
+}
+
+/// lock_if_none_ready leaves all channels locked, or none when a case is ready after all.
+bool lock_if_none_ready(Selecting& s) noexcept {
+    s.lock_all();
+    if (!any_ready(s)) return true;
+    s.unlock_all();
+    return false;
 }
 
 /// dequeue takes the waiters off all lists, the winner's having gone already; taking each lock also waits for commit_select to be through.
@@ -230,16 +209,16 @@ std::size_t wait(Selecting& s, std::int64_t timeout_ns, Waiter& self) {
 
 std::size_t select_run(SelectEntry* entries, std::size_t n, bool has_default, std::int64_t timeout_ns, SelectWait* waits) {
     Selecting s{entries, waits, n};
-    s.order();
-    s.lock_all();
-    for (std::size_t i = 0; i < s.live; ++i) {
-        std::size_t index = waits[i].poll_order;
-        if (!is_ready(entries[index])) continue;
-        Now now = run_now(s, entries[index]);
-        if (now == Now::Closed) panic_runtime("send on closed channel");
-        if (now == Now::Done) return index;
+    s.shuffle();
+    bool polling = has_default || timeout_ns == 0;
+    for (bool ordered = false;; ordered = true) {
+        if (std::size_t index = ready_case(s); index != kSelectDefault) return index;
+        if (polling && s.live < 2) return has_default ? kSelectDefault : kSelectTimeout;
+        if (!ordered) s.order_locks();
+        // With several channels only a look at all of them at one moment tells that none was ready.
+        if (lock_if_none_ready(s)) break;
     }
-    if (has_default || timeout_ns == 0) {
+    if (polling) {
         s.unlock_all();
         return has_default ? kSelectDefault : kSelectTimeout;
     }
@@ -249,7 +228,7 @@ std::size_t select_run(SelectEntry* entries, std::size_t n, bool has_default, st
     if (won == kSelectTimeout) return won;
     SelectEntry& e = entries[won];
     e.ok = s.winner->ok;
-    if (e.is_send && !e.ok) panic_runtime("send on closed channel");
+    if (e.is_send && !e.ok) panic_send_on_closed();
     return won;
 }
 

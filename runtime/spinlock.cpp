@@ -1,19 +1,31 @@
 #include <weir/detail/spinlock.h>
 
+#include <algorithm>
 #include <sched.h>
 
 namespace weir::detail {
 
-void SpinLock::lock_slow() noexcept {
-    constexpr int kSpins = 64; // about the length of the longest critical section; beyond it the holder is likely preempted
-    for (;;) {
-        for (int i = 0; i < kSpins; ++i) {
-            if (locked_.load(std::memory_order_relaxed) == 0 && locked_.exchange(1, std::memory_order_acquire) == 0) return;
+namespace {
+
+constexpr int kMostPauses = 128; // about 2 us
+
+void pause() noexcept {
 #if defined(__x86_64__)
-            __builtin_ia32_pause();
+    __builtin_ia32_pause();
+#else
+    asm volatile("yield");
 #endif
-        }
-        sched_yield();
+}
+
+} // namespace
+
+void SpinLock::lock_slow() noexcept {
+    // Two threads that take turns at every operation pay for moving the lock's and the object's cache lines each time: several times the
+    // work under the lock. So a thread that finds it taken stays away for longer and longer, and the other gets a batch done.
+    for (int pauses = 4;; pauses = std::min(2 * pauses, kMostPauses)) {
+        for (int i = 0; i < pauses; ++i) pause();
+        if (try_lock()) return;
+        if (pauses == kMostPauses) sched_yield(); // the holder is likely preempted
     }
 }
 

@@ -97,8 +97,7 @@ void Mutex::unlock_slow() noexcept {
     std::uint32_t s = state_.load(std::memory_order_relaxed);
     for (;;) {
         if ((s & kLocked) == 0) detail::fatal("sync: unlock of unlocked mutex");
-        const bool nobody_to_wake = (s & kWaiters) == 0 || (s & (kWoken | kStarving)) == kWoken;
-        if (nobody_to_wake) {
+        if (nobody_to_wake(s)) {
             // release: pairs with the acquire of the next lock.
             if (state_.compare_exchange_weak(s, s & ~kLocked, std::memory_order_release, std::memory_order_relaxed)) return;
         } else if ((s & kQueue) != 0) {

@@ -33,9 +33,8 @@ public:
     /// lock blocks until the mutex is the caller's ("sync.Mutex.Lock"). Locking it twice in one fiber deadlocks. Allocates
     /// nothing.
     void lock() noexcept {
-        std::uint32_t expected = 0;
-        // acquire: pairs with the release of the last unlock.
-        if (state_.compare_exchange_strong(expected, kLocked, std::memory_order_acquire, std::memory_order_relaxed)) [[likely]]
+        // acquire: pairs with the release of the last unlock. Not a CAS from 0, which would fail for as long as a woken waiter has not run.
+        if ((state_.fetch_or(kLocked, std::memory_order_acquire) & kLocked) == 0) [[likely]]
             return;
         lock_slow();
     }
@@ -52,9 +51,10 @@ public:
     /// unlock releases the mutex, waking one waiter if there is one. Of an unlocked mutex it is fatal: "sync: unlock of unlocked
     /// mutex".
     void unlock() noexcept {
-        std::uint32_t expected = kLocked;
+        std::uint32_t s = state_.load(std::memory_order_relaxed);
         // release: pairs with the acquire of the next lock.
-        if (state_.compare_exchange_strong(expected, 0, std::memory_order_release, std::memory_order_relaxed)) [[likely]]
+        if ((s & kLocked) != 0 && nobody_to_wake(s) &&
+            state_.compare_exchange_strong(s, s & ~kLocked, std::memory_order_release, std::memory_order_relaxed)) [[likely]]
             return;
         unlock_slow();
     }
@@ -68,6 +68,11 @@ private:
     static constexpr std::uint32_t kQueue =
         8; // a lock on waiters_: in the same word, so that letting go is the last thing unlock() does
     static constexpr std::uint32_t kWaiters = 16; // waiters_ is not empty
+
+    /// nobody_to_wake: no waiter, or one is awake already (in starving mode the mutex is handed over in any case).
+    static constexpr bool nobody_to_wake(std::uint32_t s) noexcept {
+        return (s & kWaiters) == 0 || (s & (kWoken | kStarving)) == kWoken;
+    }
 
     struct Entry;
     struct Attempt;

@@ -104,42 +104,53 @@ WEIR_API bool on_fiber() noexcept;
 /// WaitList is a FIFO of waiters, intrusive, guarded by its owner's lock.
 class WaitList {
 public:
-    bool empty() const noexcept { return head_ == nullptr; }
-    Waiter* front() const noexcept { return head_; }
+    /// empty may also be asked without the lock: then it is a hint.
+    bool empty() const noexcept { return front() == nullptr; }
+    Waiter* front() const noexcept { return head_.load(std::memory_order_relaxed); }
 
     void push_back(Waiter& w) noexcept {
         w.next = nullptr;
         w.prev = tail_;
-        (tail_ ? tail_->next : head_) = &w;
+        link(tail_, &w);
         tail_ = &w;
     }
     void push_front(Waiter& w) noexcept {
         w.prev = nullptr;
-        w.next = head_;
-        (head_ ? head_->prev : tail_) = &w;
-        head_ = &w;
+        w.next = front();
+        (w.next ? w.next->prev : tail_) = &w;
+        link(nullptr, &w);
     }
     Waiter* pop_front() noexcept {
-        Waiter* w = head_;
+        Waiter* w = front();
         if (w != nullptr) remove(*w);
         return w;
     }
     /// remove unlinks w; a waiter that is not in the list is left alone.
     void remove(Waiter& w) noexcept {
-        if (w.prev == nullptr && head_ != &w) return;
-        (w.prev ? w.prev->next : head_) = w.next;
+        if (w.prev == nullptr && front() != &w) return;
+        link(w.prev, w.next);
         (w.next ? w.next->prev : tail_) = w.prev;
         w.next = w.prev = nullptr;
     }
     /// take_all empties the list and returns its first waiter; follow `next`.
     Waiter* take_all() noexcept {
-        Waiter* first = head_;
-        head_ = tail_ = nullptr;
+        Waiter* first = front();
+        link(nullptr, nullptr);
+        tail_ = nullptr;
         return first;
     }
 
 private:
-    Waiter* head_ = nullptr;
+    /// link makes w the one after `before`, or the first.
+    void link(Waiter* before, Waiter* w) noexcept {
+        if (before != nullptr) {
+            before->next = w;
+        } else {
+            head_.store(w, std::memory_order_relaxed);
+        }
+    }
+
+    std::atomic<Waiter*> head_{nullptr}; // atomic for empty()
     Waiter* tail_ = nullptr;
 };
 
