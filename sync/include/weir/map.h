@@ -80,12 +80,12 @@ public:
 
     /// load_and_delete erases the key and returns its value; nullopt if it was not there.
     std::optional<V> load_and_delete(const K& key) {
-        std::optional<V> found;
-        remove(key, [&](const V& current) {
+        std::optional<V> found; // of the last attempt, which may have come too late
+        const bool removed = remove(key, [&](const V& current) {
             copy_to(found, &current);
             return true;
         });
-        return found;
+        return removed ? std::move(found) : std::nullopt;
     }
 
     /// erase takes the key out; true if it was there. Go's Delete.
