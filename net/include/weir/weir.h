@@ -23,6 +23,7 @@
 #include <weir/select.h>
 #include <weir/semaphore.h>
 #include <weir/signal.h>
+#include <weir/signal_context.h>
 #include <weir/singleflight.h>
 #include <weir/sleep.h>
 #include <weir/ticker.h>
