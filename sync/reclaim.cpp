@@ -21,13 +21,12 @@ public:
         return fresh_.load(std::memory_order_relaxed) == nullptr && batch_.load(std::memory_order_relaxed) == nullptr;
     }
 
+    /// retire_all looks at the counts of all threads only now and then while something waits: it takes their cache lines from the readers.
     void retire_all(Retired* first) noexcept {
-        if (nobody_reads()) {
-            destroy(first);
-        } else {
-            push(first);
-        }
-        if (!idle()) collect();
+        constexpr std::uint32_t kOften = 16;
+        if (idle() && nobody_reads()) return destroy(first);
+        push(first);
+        if (++this_thread_slot().retired % kOften == 0) collect();
     }
 
     /// collect destroys what it can. Does nothing while another thread is at it.

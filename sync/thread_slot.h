@@ -17,6 +17,8 @@ struct alignas(64) ThreadSlot {
     std::atomic<std::uint64_t> entered[2] = {};
     std::atomic<std::uint64_t> left[2] = {};
 
+    std::uint32_t retired = 0; // this thread's calls that had to leave something for later
+
     std::uint32_t index = 0;     // 0, 1, 2, ...; small: the lowest free one is given out
     ThreadSlot* next = nullptr;  // in the list of all slots, constant once it is in there
     bool taken = false;          // guarded by the list's lock

@@ -3,8 +3,8 @@
 //     { ReadSection section;  use(*pointer.load(acquire)); }             // the reader
 //     { Unlinked gone;  gone.add(*pointer.exchange(fresh)); }            // the writer, outside any section of its own
 //
-// A retired object is destroyed once every section has ended that had begun before it was retired: at once when nobody reads, else by a later
-// retire or the end of a later section, on that fiber, with no lock held. Sections are short but may park (they run a user's operator==
+// A retired object is destroyed once every section has ended that had begun before it was retired: at once when nobody reads and nothing else
+// waits, else by a later retire or the end of a later section (one in 16, one in 64), on that fiber, with no lock held. Sections are short but may park (they run a user's operator==
 // and copy constructors) and go on on another thread; then nothing is destroyed meanwhile.
 //
 // The scheme is that of Linux's sleepable RCU. A section counts itself in on the thread where it begins, under the current one of two phases,
