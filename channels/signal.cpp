@@ -66,12 +66,7 @@ void deliver() {
     state().delivering.fetch_sub(1, std::memory_order_release); // release: pairs with the acquire in signal_stop()
 }
 
-/// subscribed, install and uninstall want the mutex held.
-bool subscribed(const chan<int>& c, int signal) {
-    const auto& all = state().subscriptions;
-    return std::any_of(all.begin(), all.end(), [&](const Subscription& s) { return s.c == c && s.signal == signal; });
-}
-
+/// install and uninstall want the mutex held.
 void install(int signal) {
     State& s = state();
     if (s.users[signal]++ > 0) return;
