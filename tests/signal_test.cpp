@@ -11,6 +11,9 @@ namespace {
 /// send_self: to this thread, where TSan delivers a signal at once; elsewhere it would wait for a call that TSan knows.
 void send_self(int signal) { ::raise(signal); }
 
+/// by_default undoes what a shell does to SIGINT for what it runs in the background.
+void by_default(int signal) { std::signal(signal, SIG_DFL); }
+
 /// wait_to_be_killed ends only by a signal's default action.
 [[noreturn]] void wait_to_be_killed() {
     for (;;) weir::sleep(1h);
@@ -109,6 +112,7 @@ TEST_CASE("stop ends the context, and so does the parent") {
 
 TEST_CASE("the second SIGINT kills") {
     const auto death = dies([] {
+        by_default(SIGINT);
         weir::run([] {
             auto [ctx, stop] = weir::signal_notify_context(weir::background(), SIGINT);
             send_self(SIGINT);
@@ -124,6 +128,7 @@ TEST_CASE("the second SIGINT kills") {
 
 TEST_CASE("after stop a signal kills at once") {
     const auto death = dies([] {
+        by_default(SIGINT);
         weir::run([] {
             auto [ctx, stop] = weir::signal_notify_context(weir::background(), SIGINT);
             stop();
