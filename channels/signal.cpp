@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <sched.h>
+
 #include <weir/detail/wake_source.h>
 #include <weir/panic.h>
 
@@ -28,6 +30,7 @@ struct State {
     struct sigaction old[kSignals] = {};     // guarded by mutex
     int users[kSignals] = {};                // guarded by mutex
     std::atomic<int> pending[kSignals] = {};
+    std::atomic<int> delivering{0}; // calls of deliver() that have copied the subscriptions; rises under mutex
 };
 
 State& state() {
@@ -48,6 +51,7 @@ void deliver() {
     {
         std::lock_guard hold(state().mutex);
         to = state().subscriptions;
+        state().delivering.fetch_add(1, std::memory_order_relaxed);
     }
     for (int signal = 1; signal < kSignals; ++signal) {
         if (state().pending[signal].load(std::memory_order_relaxed) == 0) continue;
@@ -59,8 +63,10 @@ void deliver() {
             }
         }
     }
+    state().delivering.fetch_sub(1, std::memory_order_release); // release: pairs with the acquire in signal_stop()
 }
 
+/// install and uninstall want the mutex held.
 void install(int signal) {
     State& s = state();
     if (s.users[signal]++ > 0) return;
@@ -92,7 +98,7 @@ void stop_all() {
 } // namespace
 
 void detail::signal_notify(const chan<int>& c, std::initializer_list<int> signals) {
-    if (c == nil) panic_runtime("signal_notify using nil channel");
+    if (c == nil) panic("os/signal: Notify using nil channel");
     detail::at_run_end(stop_all);
     for (int signal : signals) {
         if (signal < 1 || signal >= kSignals) panic_runtime("signal_notify: " + std::to_string(signal) + " is not a signal");
@@ -105,15 +111,19 @@ void detail::signal_notify(const chan<int>& c, std::initializer_list<int> signal
 }
 
 void signal_stop(const chan<int>& c) {
-    std::vector<Subscription> gone;
-    std::lock_guard hold(state().mutex);
-    auto& all = state().subscriptions;
-    for (std::size_t i = all.size(); i-- > 0;) {
-        if (!(all[i].c == c)) continue;
-        uninstall(all[i].signal);
-        gone.push_back(std::move(all[i]));
-        all.erase(all.begin() + static_cast<std::ptrdiff_t>(i));
+    {
+        std::vector<Subscription> gone; // let go of outside the mutex
+        std::lock_guard hold(state().mutex);
+        auto& all = state().subscriptions;
+        for (std::size_t i = all.size(); i-- > 0;) {
+            if (!(all[i].c == c)) continue;
+            uninstall(all[i].signal);
+            gone.push_back(std::move(all[i]));
+            all.erase(all.begin() + static_cast<std::ptrdiff_t>(i));
+        }
     }
+    // A delivery that began before may still send to c: for some microseconds, on another thread. Acquire: pairs with the release there.
+    while (state().delivering.load(std::memory_order_acquire) != 0) ::sched_yield();
 }
 
 } // namespace weir

@@ -5,23 +5,14 @@
 #include <ostream>
 #include <vector>
 
+#include "error_constant.h"
+
 namespace weir {
 
+using detail::ErrorConstant;
 using detail::ErrorNode;
 
 namespace {
-
-/// Constant is one of the library's own errors. Its fields are literals, so that it is there before any constructor runs.
-class Constant final : public ErrorNode {
-public:
-    constexpr Constant(const char* text, bool timeout) noexcept : ErrorNode(Lifetime::Immortal), text_(text), timeout_(timeout) {}
-    std::string message() const override { return text_; }
-    bool timeout() const noexcept override { return timeout_; }
-
-private:
-    const char* text_;
-    bool timeout_;
-};
 
 class TextError final : public ErrorNode {
 public:
@@ -133,10 +124,9 @@ Error from_exception(const std::exception_ptr& exception) {
     }
 }
 
-constexpr bool kIsTimeout = true;
-constinit const Constant eof_node("EOF", !kIsTimeout);
-constinit const Constant canceled_node("context canceled", !kIsTimeout);
-constinit const Constant deadline_node("context deadline exceeded", kIsTimeout);
+constinit const ErrorConstant eof_node("EOF");
+constinit const ErrorConstant canceled_node("context canceled");
+constinit const ErrorConstant deadline_node("context deadline exceeded", ErrorConstant::Timeout::Yes);
 
 } // namespace
 

@@ -67,6 +67,36 @@ TEST_CASE("a tree of more than a hundred contexts, all cancelled at once in rand
     });
 }
 
+TEST_CASE("a hundred thousand contexts, deep or wide, end with their root, without a fiber [b87][stress]") {
+    each_workers([] {
+        const std::size_t n = stress(100'000);
+        for (const std::size_t width : {std::size_t{1}, std::size_t{10}, n}) { // children of each: a chain, a tree, a star
+            auto [root, cancel] = weir::with_cancel(weir::background());
+            std::vector<Context> all{root};
+            all.reserve(n + 1);
+            for (std::size_t i = 0; i < n; ++i) all.push_back(weir::with_cancel(all[i / width]).first);
+            CHECK(weir::num_fibers() == 1);
+            cancel();
+            for (const Context& ctx : all) CHECK(ctx.err() == weir::kCanceled);
+        }
+    });
+}
+
+TEST_CASE("children that end leave their parent, so that a long-lived one does not grow [b87]") {
+    each_workers([] {
+        auto [parent, cancel_parent] = weir::with_cancel(weir::background());
+        const auto kept = std::make_shared<int>(1);
+        struct Key {};
+        for (std::size_t i = 0; i < stress(10'000); ++i) {
+            auto [child, cancel] = weir::with_cancel(weir::with_value<Key>(parent, kept));
+            auto [timed, cancel_timed] = weir::with_timeout(child, 1h);
+            (void)timed.done();
+            cancel();
+        }
+        CHECK(kept.use_count() == 1);
+    });
+}
+
 TEST_CASE("whoever cancels finds all below done, however many cancel overlapping trees [b87][stress]") {
     each_workers([] {
         for (std::size_t round = 0; round < stress(300); ++round) {

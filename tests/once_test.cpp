@@ -126,6 +126,18 @@ TEST_CASE("once_value calls once and keeps the value [b77]") {
     });
 }
 
+TEST_CASE("once_values keeps several results [b77]") {
+    each_workers([] {
+        int runs = 0;
+        auto load = weir::once_values([&] { return std::pair(++runs, std::string("loaded")); });
+        for (int i = 0; i < 2; ++i) {
+            const auto& [run, text] = load();
+            CHECK(run == 1);
+            CHECK(text == "loaded");
+        }
+    });
+}
+
 TEST_CASE("a panic repeats with the same value at each call [b77]") {
     each_workers([] {
         int runs = 0;

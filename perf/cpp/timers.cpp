@@ -1,5 +1,6 @@
-// Time: the processor time of many sleepers, and the delay from a send to the woken receiver.
+// Time: the processor time of many sleepers, the delay from a send to the woken receiver, and what timers cost.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include <weir/chan.h>
 #include <weir/go.h>
 #include <weir/sleep.h>
+#include <weir/ticker.h>
 #include <weir/waitgroup.h>
 
 #include "workloads.h"
@@ -78,6 +80,39 @@ void wake_latency(Bench& bench) {
     std::ranges::sort(delays);
     bench.report("p50", delays[delays.size() / 2], "ns", n);
     bench.report("p99", delays[delays.size() * 99 / 100], "ns", n);
+}
+
+/// timer: make a timer far ahead, and stop it.
+void timer(Bench& bench, std::int64_t fibers) {
+    bench.per_op(bench.count(5'000'000, 1000), [&](std::int64_t n) {
+        weir::WaitGroup wg;
+        std::atomic<std::int64_t> stopped{0};
+        for (std::int64_t fiber = 0; fiber < fibers; ++fiber) {
+            wg.go([&, n] {
+                std::int64_t mine = 0;
+                for (std::int64_t i = 0; i < n / fibers; ++i) mine += weir::Timer(1h).stop();
+                stopped += mine;
+            });
+        }
+        wg.wait();
+        bench.expect("stopped", stopped, n / fibers * fibers);
+    });
+}
+
+/// timer_million: a million timers pending at once, over an hour.
+void timer_million(Bench& bench) {
+    const std::int64_t n = bench.count(1'000'000, 1000);
+    std::vector<weir::Timer> timers;
+    timers.reserve(static_cast<std::size_t>(n));
+    const auto begun = Clock::now();
+    for (std::int64_t i = 0; i < n; ++i) timers.emplace_back(1h + (i * 7919 % n) * 1ms);
+    const auto armed = Clock::now();
+    std::int64_t stopped = 0;
+    for (const auto& t : timers) stopped += t.stop();
+    const auto ended = Clock::now();
+    bench.expect("stopped", stopped, n);
+    bench.report("arm", ns(armed - begun) / static_cast<double>(n), "ns", n);
+    bench.report("stop", ns(ended - armed) / static_cast<double>(n), "ns", n);
 }
 
 } // namespace perf

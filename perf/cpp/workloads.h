@@ -34,6 +34,19 @@ void select_4_buffered(Bench& bench);
 void mutex_uncontended(Bench& bench);
 void mutex_8(Bench& bench);
 
+// sync.cpp: those with a number of fibers stand for several workloads.
+void mutex_2(Bench& bench);
+void rwmutex_read(Bench& bench);
+void rwmutex(Bench& bench, std::int64_t fibers);
+void waitgroup(Bench& bench);
+void waitgroup(Bench& bench, std::int64_t fibers);
+void once(Bench& bench, std::int64_t fibers);
+void map_load(Bench& bench);
+void map_store(Bench& bench);
+void map(Bench& bench, std::int64_t fibers);
+void pool(Bench& bench, std::int64_t fibers);
+void semaphore(Bench& bench, std::int64_t fibers);
+
 // programs.cpp
 void skynet_million(Bench& bench);
 void sieve_4000(Bench& bench);
@@ -44,6 +57,8 @@ void parked_million(Bench& bench);
 // timers.cpp
 void timers_100k(Bench& bench);
 void wake_latency(Bench& bench);
+void timer(Bench& bench, std::int64_t fibers);
+void timer_million(Bench& bench);
 
 // panics.cpp
 void panic_recover_1(Bench& bench);

@@ -1,9 +1,10 @@
-// Time: the processor time of many sleepers, and the delay from a send to the woken receiver.
+// Time: the processor time of many sleepers, the delay from a send to the woken receiver, and what timers cost.
 package main
 
 import (
 	"sort"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -68,4 +69,42 @@ func wakeLatency(b *bench) {
 	sort.Slice(delays, func(i, j int) bool { return delays[i] < delays[j] })
 	b.report("p50", float64(delays[len(delays)/2].Nanoseconds()), "ns", n)
 	b.report("p99", float64(delays[len(delays)*99/100].Nanoseconds()), "ns", n)
+}
+
+// timer: make a timer far ahead, and stop it.
+func timer(b *bench, fibers int) {
+	b.perOp(b.count(5_000_000, 1000), func(n int) {
+		var stopped atomic.Int64
+		together(fibers, n, func(_, each int) {
+			mine := 0
+			for i := 0; i < each; i++ {
+				if time.NewTimer(time.Hour).Stop() {
+					mine++
+				}
+			}
+			stopped.Add(int64(mine))
+		})
+		b.expect("stopped", int(stopped.Load()), n/fibers*fibers)
+	})
+}
+
+// timerMillion: a million timers pending at once, over an hour.
+func timerMillion(b *bench) {
+	n := b.count(1_000_000, 1000)
+	timers := make([]*time.Timer, 0, n)
+	begun := time.Now()
+	for i := 0; i < n; i++ {
+		timers = append(timers, time.NewTimer(time.Hour+time.Duration(i*7919%n)*time.Millisecond))
+	}
+	armed := time.Now()
+	stopped := 0
+	for _, t := range timers {
+		if t.Stop() {
+			stopped++
+		}
+	}
+	ended := time.Now()
+	b.expect("stopped", stopped, n)
+	b.report("arm", nsEach(armed.Sub(begun), n), "ns", n)
+	b.report("stop", nsEach(ended.Sub(armed), n), "ns", n)
 }

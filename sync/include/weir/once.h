@@ -1,4 +1,4 @@
-// Once: run a function exactly once, Go's sync.Once; once_func and once_value make such a function.
+// Once: run a function exactly once, Go's sync.Once; once_func, once_value and once_values make such a function.
 //
 //     weir::Once loaded;
 //     loaded.call([&] { config = load(); });              // the first caller loads; the others wait until that is done
@@ -15,6 +15,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -123,6 +124,13 @@ auto once_value(F fn) {
             return state->get();
         }
     };
+}
+
+/// once_values is once_value for a function with several results, a pair or tuple: auto [config, err] = load(); Go's sync.OnceValues.
+template <class F>
+    requires requires { std::tuple_size<std::invoke_result_t<F&>>::value; }
+auto once_values(F fn) {
+    return once_value(std::move(fn));
 }
 
 } // namespace weir
