@@ -8,11 +8,11 @@
 // [x = x] takes the value now, [&] reads it at the end of the scope.
 #pragma once
 
-#include <exception>
 #include <type_traits>
 #include <utility>
 
 #include <weir/detail/config.h>
+#include <weir/detail/uncaught.h>
 #include <weir/panic.h>
 
 namespace weir {
@@ -30,12 +30,12 @@ template <class F>
 class defer {
 public:
     [[nodiscard]] explicit defer(F fn) noexcept(std::is_nothrow_move_constructible_v<F>)
-        : fn_(std::move(fn)), uncaught_(std::uncaught_exceptions()) {}
+        : fn_(std::move(fn)), uncaught_(detail::uncaught()) {}
     defer(const defer&) = delete;
     defer& operator=(const defer&) = delete;
 
     ~defer() noexcept(false) {
-        if (std::uncaught_exceptions() == uncaught_) [[likely]] {
+        if (detail::uncaught() == uncaught_) [[likely]] {
             call();
         } else {
             detail::run_deferred_panicking([](void* self) { static_cast<defer*>(self)->call(); }, this);
