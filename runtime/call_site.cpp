@@ -37,13 +37,14 @@ private:
     const std::uint8_t* at_;
 };
 
-/// look_up searches the call-site table of a function for the instruction at `offset` from its start.
-CallSite look_up(const void* lsda, std::uintptr_t offset) noexcept {
+/// covers tells whether the call-site table of a function has the instruction at `offset` from its start. Where it has not, the compiler took the
+/// instruction for one that cannot throw, and an exception ends in std::terminate.
+bool covers(const void* lsda, std::uintptr_t offset) noexcept {
     Reader r(static_cast<const std::uint8_t*>(lsda));
-    if (r.byte() != kOmit) return CallSite::Gap;  // landing pads elsewhere: GCC and Clang do not write that for C++
+    if (r.byte() != kOmit) return false;  // landing pads elsewhere: GCC and Clang do not write that for C++
     if (r.byte() != kOmit) r.uleb();              // where the type table is
     std::uint8_t encoding = r.byte();
-    if (encoding != kUleb128 && encoding != kUdata4) return CallSite::Gap;
+    if (encoding != kUleb128 && encoding != kUdata4) return false;
     std::uintptr_t size = r.uleb();
     const std::uint8_t* end = r.at() + size;
     while (r.at() < end) {
@@ -51,31 +52,39 @@ CallSite look_up(const void* lsda, std::uintptr_t offset) noexcept {
         std::uintptr_t length = r.offset(encoding);
         r.offset(encoding); // the landing pad
         r.uleb();           // the action
-        if (offset >= start && offset < start + length) return CallSite::Covered;
+        if (offset >= start && offset < start + length) return true;
     }
-    return CallSite::Gap;
+    return false;
 }
+
+constexpr int kMostFrames = 64; // without tables: then an exception is taken to pass
 
 struct Search {
     std::uintptr_t pc;
-    CallSite found = CallSite::Unknown;
+    int frames = 0; // looked at, from that of `pc` on
+    bool can_throw = false;
 };
 
 _Unwind_Reason_Code step(_Unwind_Context* context, void* arg) {
     auto& search = *static_cast<Search*>(arg);
     int before = 0;
-    if (_Unwind_GetIPInfo(context, &before) != search.pc || before == 0) return _URC_NO_REASON;
+    std::uintptr_t pc = _Unwind_GetIPInfo(context, &before);
+    if (search.frames == 0 && (pc != search.pc || before == 0)) return _URC_NO_REASON; // the handler's own frames
     const void* lsda = reinterpret_cast<const void*>(_Unwind_GetLanguageSpecificData(context));
-    search.found = lsda == nullptr ? CallSite::NoTable : look_up(lsda, search.pc - _Unwind_GetRegionStart(context));
+    if (lsda == nullptr) {
+        search.can_throw = ++search.frames == kMostFrames;
+        return search.can_throw ? _URC_END_OF_STACK : _URC_NO_REASON;
+    }
+    search.can_throw = covers(lsda, pc - (before != 0 ? 0 : 1) - _Unwind_GetRegionStart(context));
     return _URC_END_OF_STACK;
 }
 
 } // namespace
 
-CallSite interrupted_call_site(std::uintptr_t pc) noexcept {
+bool can_throw_at(std::uintptr_t pc) noexcept {
     Search search{pc};
     _Unwind_Backtrace(step, &search);
-    return search.found;
+    return search.can_throw;
 }
 
 } // namespace weir::detail

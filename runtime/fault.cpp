@@ -272,7 +272,7 @@ void install_fault_handler() {
     note_code_ranges();
     const char* core = std::getenv("WEIR_CORE");
     g_contain = core == nullptr || std::strcmp(core, "1") != 0;
-    interrupted_call_site(0); // the unwinder's first call may allocate
+    can_throw_at(0); // the unwinder's first call may allocate
     // SA_NODEFER: a fault in the handler is handled too, as one in the runtime.
     for (int sig : kSignals) install(sig, on_crash, SA_NODEFER);
     install(kEvictSignal, on_evict, 0);

@@ -15,6 +15,7 @@ constexpr greg_t kTrapFlag = 0x100;
 constexpr std::uintptr_t kRedZone = 128;
 constexpr std::uintptr_t kRearmRoom = 4 << 10; // between the floor and who guards it again: the system call's frames, and some to go on with
 constexpr std::uint32_t kMostSteps = 4'000'000; // then the code runs on by itself, in what room is left
+constexpr std::uint32_t kProgramStep = 100;     // what a step in the program's code counts, for the walk that it takes
 
 WEIR_NO_TSAN void follow(ucontext_t& context, bool on) noexcept {
     greg_t& flags = context.uc_mcontext.gregs[REG_EFL];
@@ -22,13 +23,6 @@ WEIR_NO_TSAN void follow(ucontext_t& context, bool on) noexcept {
 }
 
 WEIR_NO_TSAN bool above_floor(const Stack& s, std::uintptr_t sp) noexcept { return sp >= reinterpret_cast<std::uintptr_t>(s.floor()) + 2 * kRedZone; }
-
-/// can_panic_at tells whether an exception may arise at an instruction of the program.
-WEIR_NO_TSAN bool can_panic_at(std::uintptr_t pc) noexcept {
-    if (code_owner(pc) != CodeOwner::Program) return false;
-    CallSite site = interrupted_call_site(pc);
-    return site == CallSite::Covered || site == CallSite::NoTable;
-}
 
 #endif
 
@@ -58,8 +52,11 @@ WEIR_NO_TSAN OverflowStep step_overflow(Fiber* f, ucontext_t& context) noexcept 
         stack_close_below_floor(s);
         return OverflowStep::Continue;
     }
-    if (can_panic_at(static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RIP]))) return OverflowStep::Panic;
-    if (++s.steps == kMostSteps) end_overflow_steps(*f, context);
+    auto pc = static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
+    bool program = code_owner(pc) == CodeOwner::Program;
+    if (program && can_throw_at(pc)) return OverflowStep::Panic;
+    s.steps += program ? kProgramStep : 1;
+    if (s.steps >= kMostSteps) end_overflow_steps(*f, context);
     return OverflowStep::Continue;
 }
 

@@ -51,10 +51,15 @@ public:
         return !start || start_fiber();
     }
 
-    /// crashed: `fiber` is gone in the middle of an item.
+    /// crashed: `fiber` is gone in the middle of an item. What came after it goes to another one.
     void crashed(const Fiber* fiber) noexcept {
-        std::lock_guard hold(lock_);
-        if (fiber_ == fiber) active_ = false;
+        {
+            std::lock_guard hold(lock_);
+            if (fiber_ != fiber) return;
+            active_ = count_ > 0;
+            if (!active_) return;
+        }
+        start_fiber();
     }
 
     bool idle() noexcept {

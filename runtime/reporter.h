@@ -4,7 +4,7 @@
 // slow), limits their rate and prints them; the second calls the program's handler. Invariants, of each stage:
 //   - `active` is true from the report that starts its fiber until the fiber has found the queue empty, both under the lock: no report is
 //     left without a fiber, and there is at most one.
-//   - Its fiber is a system fiber: counted nowhere. When it crashes in code that cannot unwind, the next report starts another.
+//   - Its fiber is a system fiber: counted nowhere. When it crashes in code that cannot unwind, another takes over.
 //   - A dying fiber only fills in addresses and names; it never waits, save for the lock.
 #pragma once
 
