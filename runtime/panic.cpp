@@ -217,7 +217,7 @@ void note_throw(void* object, const std::type_info* type, bool rethrown) noexcep
     }
     if (*type != typeid(GoexitSignal) && depth < PanicContext::kDepths && on_fiber()) {
         pc.thrown[depth].site.reset(new (std::nothrow) Trace);
-        if (pc.thrown[depth].site) take_trace(*pc.thrown[depth].site, 2);
+        if (pc.thrown[depth].site) take_trace(*pc.thrown[depth].site, 0); // printing leaves our own frames out: how many depends on the compiler
     }
 }
 

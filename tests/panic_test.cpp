@@ -700,6 +700,21 @@ TEST_CASE("a panic's stack names the place that panicked, not the one that recov
     });
 }
 
+TEST_CASE("the stack of a C++ exception begins with the function that threw it") {
+    each_workers([] {
+        struct Named {
+            __attribute__((noinline)) static void the_place_that_throws() {
+                throw std::runtime_error("here");
+                asm volatile("");
+            }
+        };
+        const auto panic = weir::catch_panic([] { Named::the_place_that_throws(); });
+        REQUIRE(panic);
+        const std::string stack = panic->stack();
+        CHECK_MESSAGE(contains(stack.substr(0, stack.find('\n')), "the_place_that_throws"), stack);
+    });
+}
+
 TEST_CASE("panics, defers and frames work on plain threads") {
     CHECK(panic_text([] { weir::panic("outside any runtime"); }) == "outside any runtime");
     int result = 0;

@@ -25,7 +25,7 @@
 
 namespace weir {
 
-/// Labels are key/value pairs that dumps, reports and profiles show beside a fiber.
+/// Labels are key/value pairs that go with a fiber: this_fiber::labels(), PanicReport::labels.
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
 /// GoOptions of one fiber.
