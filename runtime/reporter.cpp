@@ -8,12 +8,12 @@
 #include <unordered_map>
 #include <utility>
 
-#include <weir/detail/spinlock.h>
 #include <weir/panic_report.h>
 #include <weir/sleep.h>
 #include "fiber.h"
 #include "fiber_main.h"
 #include "report.h"
+#include "runtime_lock.h"
 #include "symbols.h"
 #include "worker.h"
 
@@ -104,7 +104,7 @@ private:
     }
 
     void (*consume_)(const T&);
-    SpinLock lock_;
+    RuntimeLock lock_;
     bool active_ = false;   // guarded by lock_, as all below
     const Fiber* fiber_ = nullptr;
     std::size_t first_ = 0;
