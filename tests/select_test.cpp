@@ -277,6 +277,16 @@ TEST_CASE("a timeout ends a select that nothing else ends, and never early") {
     });
 }
 
+TEST_CASE("a receive's callback may be a generic lambda") {
+    each_workers([] {
+        weir::chan<std::string> c(1);
+        c.send("four");
+        std::size_t size = 0;
+        weir::select(weir::recv(c, [&](auto text) { size = text.size(); }));
+        CHECK(size == 4);
+    });
+}
+
 TEST_CASE("a select of nothing but a timeout leaves its frame alone once the timer is armed") {
     each_workers([] {
         weir::WaitGroup wg;

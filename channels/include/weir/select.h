@@ -190,16 +190,21 @@ ChanHandle handle_of(const T& c) noexcept {
     return ChanHandle(core);
 }
 
+/// ReceiveAction: takes what a receive gives. A generic lambda is asked only about a T, which its body may need.
+template <class F, class T>
+concept ReceiveAction = (std::is_void_v<T> && std::invocable<F&, bool>) ||
+                        (!std::is_void_v<T> && (std::invocable<F&, T, bool> || std::invocable<F&, T>)) || std::invocable<F&>;
+
 } // namespace detail
 
 /// recv is a receive case. fn takes (T v, bool ok), (T v) or nothing; for chan<void> (bool ok) or nothing.
 template <class T, class F = detail::NoAction>
-    requires std::invocable<F&> || std::invocable<F&, bool> || std::invocable<F&, T> || std::invocable<F&, T, bool>
+    requires detail::ReceiveAction<F, T>
 auto recv(const recv_chan<T>& c, F fn = {}) {
     return detail::RecvCase<T, F>(detail::handle_of(c), std::move(fn));
 }
 template <class T, class F = detail::NoAction>
-    requires std::invocable<F&> || std::invocable<F&, bool> || std::invocable<F&, T> || std::invocable<F&, T, bool>
+    requires detail::ReceiveAction<F, T>
 auto recv(const chan<T>& c, F fn = {}) {
     return detail::RecvCase<T, F>(detail::handle_of(c), std::move(fn));
 }
