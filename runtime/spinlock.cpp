@@ -9,21 +9,13 @@ namespace {
 
 constexpr int kMostPauses = 128; // about 2 us
 
-void pause() noexcept {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#else
-    asm volatile("yield");
-#endif
-}
-
 } // namespace
 
 void SpinLock::lock_slow() noexcept {
     // Two threads that take turns at every operation pay for moving the lock's and the object's cache lines each time: several times the
     // work under the lock. So a thread that finds it taken stays away for longer and longer, and the other gets a batch done.
     for (int pauses = 4;; pauses = std::min(2 * pauses, kMostPauses)) {
-        for (int i = 0; i < pauses; ++i) pause();
+        for (int i = 0; i < pauses; ++i) cpu_pause();
         if (try_lock()) return;
         if (pauses == kMostPauses) sched_yield(); // the holder is likely preempted
     }

@@ -25,14 +25,6 @@ constexpr int kSpinRounds = 24;
 constexpr int kPausesARound = 40;
 constexpr std::int64_t kDeadlockRecheck = 1'000'000'000;
 
-void cpu_pause() noexcept {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#else
-    asm volatile("yield");
-#endif
-}
-
 } // namespace
 
 Worker::Worker(Scheduler& s, int worker_index)

@@ -3,17 +3,10 @@
 
 #include <sched.h>
 
+#include <weir/detail/spinlock.h>
 #include <weir/runtime.h>
 
 namespace weir::detail {
-
-inline void pause() noexcept {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    asm volatile("yield" ::: "memory");
-#endif
-}
 
 /// Backoff waits for a section of tens of instructions elsewhere to end: a few pauses, then the CPU for whoever the kernel
 /// preempted there.
@@ -23,7 +16,7 @@ public:
         if (++rounds_ > kPauses) {
             ::sched_yield();
         } else {
-            pause();
+            cpu_pause();
         }
     }
 
@@ -41,7 +34,7 @@ inline bool can_spin(int round) noexcept {
 /// spin_once is one round, about 100 ns.
 inline void spin_once() noexcept {
     constexpr int kPauses = 30;
-    for (int i = 0; i < kPauses; ++i) pause();
+    for (int i = 0; i < kPauses; ++i) cpu_pause();
 }
 
 } // namespace weir::detail
