@@ -181,7 +181,9 @@ int run_main(const Options& options, MainFn call, void* fn) {
     s.exit_status = 2; // unless main returns
     start_main(MainArgs{call, fn, &s});
     Monitor monitor(s);
-    while (s.main_done.load(std::memory_order_acquire) == 0) futex_wait(s.main_done, 0);
+    // TSan keeps a signal back until its thread comes out of the kernel, and this is the thread that the kernel prefers.
+    constexpr std::int64_t timeout = WEIR_TSAN ? 100'000'000 : -1;
+    while (s.main_done.load(std::memory_order_acquire) == 0) futex_wait(s.main_done, 0, timeout);
     flush_reports(kFlushReports);
     s.stop();
     return s.exit_status;
