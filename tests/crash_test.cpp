@@ -115,10 +115,14 @@ struct Healthy {
     const std::size_t expected;
 };
 
+/// TSan's runtime works on the fiber's stack and holds locks of its own there: a stack that overflows in it leaves them locked.
+constexpr bool kOverflows = !WEIR_TSAN;
+
 /// unfit for sanitizers: their allocators end the process when memory is out, and TSan reports a thread that nobody joins.
 bool unfit(const CrashKind& kind) {
     const std::string name = kind.name;
-    return (slow_build() && name == "out of memory") || (WEIR_TSAN && name == "joinable thread destroyed");
+    return (slow_build() && name == "out of memory") || (WEIR_TSAN && name == "joinable thread destroyed") ||
+           (!kOverflows && kind.kind == weir::PanicKind::StackOverflow);
 }
 
 /// torture crashes fibers of all kinds at once at `place`, among healthy ones; returns 0 if all came to what it should.
@@ -202,13 +206,13 @@ TEST_CASE("many recovered panics, faults and overflows do not grow the process")
     each_workers([] {
         CHECK(grows_by(stress(100'000), [] { weir::panic("again"); }) <= kNoGrowth);
         CHECK(grows_by(stress(20'000), [] { null_read(); }) <= kNoGrowth);
-        CHECK(grows_by(stress(1'000), [] { recurse(0); }) <= kNoGrowth);
+        if (kOverflows) CHECK(grows_by(stress(1'000), [] { recurse(0); }) <= kNoGrowth);
     });
     CHECK(weir::abandoned_total() == abandoned);
 }
 
 TEST_CASE("a stack can overflow again, after catch (...) and while an overflow unwinds") {
-    if (!kUnwinds) return;
+    if (!kUnwinds || !kOverflows) return;
     each_workers([] {
         const auto abandoned = weir::abandoned_total();
         for (int i = 0; i < 20; ++i) {
@@ -290,7 +294,7 @@ std::atomic<int> g_handled{0};
 } // namespace
 
 TEST_CASE("under the crash policy a fault, an overflow and an abort end the process with status 2 and one report") {
-    for (auto* fn : {+[] { null_read(); }, +[] { recurse(0); }, +[] { std::abort(); }, +[] { std::terminate(); }}) {
+    for (auto* fn : {+[] { null_read(); }, +[] { if (kOverflows) recurse(0); else null_read(); }, +[] { std::abort(); }, +[] { std::terminate(); }}) {
         const auto child = under_crash(fn);
         CHECK(child.status == 2);
         CHECK_MESSAGE(starts_with(child.err, "panic: "), child.err);
