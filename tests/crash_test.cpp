@@ -499,7 +499,7 @@ TEST_CASE("avalanche: 10,000 panics against a stuck handler slow nobody; what is
             return weir::reports_dropped_total() > 0 ? 0 : 6;
         });
     });
-    CHECK_MESSAGE(child.status == 0, child.status);
+    CHECK_MESSAGE(child.status == 0, child.status, ": ", child.err.substr(child.err.size() - std::min<std::size_t>(child.err.size(), 4000)));
 }
 
 TEST_CASE("identical reports are limited; the next one tells how many were left out") {
