@@ -173,13 +173,9 @@ void dequeue(Selecting& s) noexcept {
 
 bool commit_select(void* arg) {
     auto& s = *static_cast<Selecting*>(arg);
-    if (s.live == 0) { // no lock holds the frame: once armed, the timer may let it go at any moment
-        if (s.timed) timer_arm(s.timer, s.timer.when);
-        return true;
-    }
-    // Armed under the channels' locks: the selecting frame is still there.
+    bool locked = s.live != 0; // the channels' locks hold the frame; without any, the timer may let it go once armed
     if (s.timed) timer_arm(s.timer, s.timer.when);
-    s.unlock_all();
+    if (locked) s.unlock_all();
     return true;
 }
 

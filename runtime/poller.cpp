@@ -33,7 +33,6 @@ struct PollDesc {
         std::atomic<bool> expired{false};        // the deadline has passed
         TimerNode timer;                         // guarded by lock
         std::int64_t deadline = 0;               // 0: none; guarded by lock
-        PollDesc* owner = nullptr;
     };
 
     Direction direction[2];
@@ -200,7 +199,6 @@ int poll_open(int fd, PollDesc** out) {
         d.word.store(kIdle, std::memory_order_relaxed);
         d.expired.store(false, std::memory_order_relaxed);
         d.deadline = 0;
-        d.owner = pd;
         d.timer.callback = deadline_passed;
     }
     pd->poller.store(s->poller->serial, std::memory_order_relaxed);
