@@ -54,20 +54,20 @@ std::string overflow_text() {
 }
 
 /// trace_of takes the stack from the faulting instruction on.
-WEIR_NOINLINE std::unique_ptr<Trace> trace_of(const FaultFrame& frame) {
-    auto trace = std::make_unique<Trace>();
+WEIR_NOINLINE Trace trace_of(const FaultFrame& frame) {
+    Trace trace;
     void* pc = reinterpret_cast<void*>(frame.regs[FaultFrame::kRip]);
     if (frame.action == FaultAction::AbandonBlind) {
-        trace->pc[0] = reinterpret_cast<void*>(frame.fault.pc);
-        trace->size = 1;
+        trace.pc[0] = reinterpret_cast<void*>(frame.fault.pc);
+        trace.size = 1;
         return trace;
     }
-    take_trace(*trace, 0);
+    take_trace(trace, 0);
     int first = 0;
-    while (first < trace->size && trace->pc[static_cast<std::size_t>(first)] != pc) ++first;
-    if (first < trace->size) {
-        std::copy(trace->pc.begin() + first, trace->pc.begin() + trace->size, trace->pc.begin());
-        trace->size -= first;
+    while (first < trace.size && trace.pc[static_cast<std::size_t>(first)] != pc) ++first;
+    if (first < trace.size) {
+        std::copy(trace.pc.begin() + first, trace.pc.begin() + trace.size, trace.pc.begin());
+        trace.size -= first;
     }
     return trace;
 }
@@ -99,7 +99,7 @@ void restore_terminate_handler() noexcept { std::set_terminate(g_old_terminate);
 
 void weir_fault_arrived(weir::detail::FaultFrame* frame) {
     using namespace weir::detail;
-    auto site = trace_of(*frame);
+    SitePtr site = site_of(trace_of(*frame));
     switch (frame->action) {
     case FaultAction::Raise: throw_fault(weir::PanicKind::Fault, fault_text(frame->fault), frame->fault, std::move(site));
     case FaultAction::RaiseOverflow: throw_fault(weir::PanicKind::StackOverflow, overflow_text(), {}, std::move(site));

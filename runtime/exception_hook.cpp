@@ -16,7 +16,7 @@ extern "C" void __asan_handle_no_return();
 namespace {
 
 template <class Fn>
-Fn next_definition(const char* symbol) {
+Fn next_definition(const char* symbol) noexcept {
     void* p = dlsym(RTLD_NEXT, symbol);
     if (p == nullptr) {
         std::fprintf(stderr, "weir: no other definition of %s: link the C++ library dynamically (not -static-libstdc++)\n", symbol);
@@ -39,35 +39,33 @@ void* handled_object() noexcept {
 
 } // namespace
 
+// Under names of their own, without noreturn: then each leaves by a jump, and the unwinder has one frame less to cross, twice.
 extern "C" {
+WEIR_API void weir_cxa_throw(void* object, std::type_info* type, void (*destroy)(void*)) __asm__("__cxa_throw");
+WEIR_API void weir_cxa_rethrow() __asm__("__cxa_rethrow");
+WEIR_API void weir_rethrow_exception(std::exception_ptr) __asm__("_ZSt17rethrow_exceptionNSt15__exception_ptr13exception_ptrE");
+}
 
-__attribute__((noreturn)) WEIR_API void __cxa_throw(void* object, std::type_info* type, void (*destroy)(void*)) {
+void weir_cxa_throw(void* object, std::type_info* type, void (*destroy)(void*)) {
     using Fn = void (*)(void*, std::type_info*, void (*)(void*));
     static const Fn next = next_definition<Fn>("__cxa_throw");
-    weir::detail::note_throw(object, type, false);
+    weir::detail::note_throw(object, __builtin_return_address(0));
     about_to_unwind();
     next(object, type, destroy);
-    __builtin_unreachable();
 }
 
-__attribute__((noreturn)) WEIR_API void __cxa_rethrow() {
+void weir_cxa_rethrow() {
     using Fn = void (*)();
     static const Fn next = next_definition<Fn>("__cxa_rethrow");
-    if (void* object = handled_object()) weir::detail::note_throw(object, abi::__cxa_current_exception_type(), true);
+    if (void* object = handled_object()) weir::detail::note_throw(object, nullptr);
     about_to_unwind();
     next();
-    __builtin_unreachable();
 }
-
-__attribute__((noreturn)) WEIR_API void weir_rethrow_exception(std::exception_ptr) __asm__("_ZSt17rethrow_exceptionNSt15__exception_ptr13exception_ptrE");
-
-} // extern "C"
 
 void weir_rethrow_exception(std::exception_ptr e) {
     using Fn = void (*)(std::exception_ptr);
     static const Fn next = next_definition<Fn>("_ZSt17rethrow_exceptionNSt15__exception_ptr13exception_ptrE");
-    if (void* object = *reinterpret_cast<void**>(&e)) weir::detail::note_throw(object, e.__cxa_exception_type(), true);
+    if (void* object = *reinterpret_cast<void**>(&e)) weir::detail::note_throw(object, nullptr);
     about_to_unwind();
     next(std::move(e));
-    __builtin_unreachable();
 }

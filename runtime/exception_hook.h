@@ -6,11 +6,9 @@
 // exceptions as "unknown C++ exception".
 #pragma once
 
-#include <typeinfo>
-
 namespace weir::detail {
 
-/// note_throw records that `object` is about to be thrown on this fiber or thread.
-void note_throw(void* object, const std::type_info* type, bool rethrown) noexcept;
+/// note_throw records that `object` is about to be thrown on this fiber or thread, by the instruction before `thrower`; null: thrown again.
+void note_throw(void* object, const void* thrower) noexcept;
 
 } // namespace weir::detail

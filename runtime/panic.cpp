@@ -1,9 +1,8 @@
 #include <weir/panic.h>
 
 #include <atomic>
-#include <cstdio>
-#include <cstdlib>
 #include <cxxabi.h>
+#include <utility>
 
 #include <weir/defer.h>
 #include <weir/go.h>
@@ -12,7 +11,7 @@
 #include "overflow.h"
 #include "panic_context.h"
 #include "scheduler.h"
-#include "symbols.h"
+#include "tls.h"
 #include "worker.h"
 
 namespace weir {
@@ -31,8 +30,8 @@ void note_recovered(PanicRecord& r) noexcept {
 }
 
 /// live returns the innermost panic that is on its way to a frame; first forgets those that a catch of the user's has swallowed.
-std::shared_ptr<PanicRecord> live(PanicContext& pc) {
-    int in_flight = std::uncaught_exceptions();
+const std::shared_ptr<PanicRecord>& live(PanicContext& pc) {
+    int in_flight = uncaught();
     while (pc.current != nullptr && (pc.current->state == PanicState::Aborted || in_flight < pc.current->depth)) pc.current = pc.current->link;
     return pc.current;
 }
@@ -46,11 +45,12 @@ void describe_exception(PanicRecord& r, const std::exception_ptr& e) {
         const PanicRecord& first = *x.panic().record();
         r.kind = first.kind;
         r.value = first.value;
+        r.first = x.panic().record();
         r.text = first.text;
         r.type = first.type;
         r.fault = first.fault;
         r.fiber_id = first.fiber_id;
-        if (first.site != nullptr) r.site = std::make_unique<Trace>(*first.site);
+        if (first.site != nullptr) r.site = site_of(first.site->trace());
     } catch (const std::exception& x) {
         r.text = x.what();
         r.type = &typeid(x);
@@ -64,6 +64,12 @@ void describe_exception(PanicRecord& r, const std::exception_ptr& e) {
         if (const std::type_info* t = abi::__cxa_current_exception_type()) r.type = t;
         r.text = "(" + (r.type != nullptr ? type_name(*r.type) : std::string("unknown C++ exception")) + ")";
     }
+}
+
+void own(PanicRecord& r, std::unique_ptr<const PanicValue> value) noexcept {
+    r.value = value.get();
+    r.type = &value->type();
+    r.own_value = std::move(value);
 }
 
 std::shared_ptr<PanicRecord> new_record(PanicKind kind) {
@@ -80,8 +86,9 @@ std::shared_ptr<PanicRecord> foreign_record(PanicContext& pc, const std::excepti
     r->depth = depth;
     describe_exception(*r, e);
     r->link = live(pc);
-    if (r->site == nullptr && depth >= 1 && depth <= PanicContext::kDepths && pc.thrown[depth - 1].object == object) {
+    if (r->site == nullptr && depth >= 1 && depth <= PanicContext::kDepths && pc.thrown[depth - 1].object == object && pc.thrown[depth - 1].has_site) {
         r->site = std::move(pc.thrown[depth - 1].site);
+        pc.thrown[depth - 1].has_site = false;
     }
     return r;
 }
@@ -93,9 +100,9 @@ std::exception_ptr pointer_to(void* object) noexcept { return *reinterpret_cast<
 
 /// in_flight finds the record of the innermost exception that is unwinding right now, for a deferred call.
 std::shared_ptr<PanicRecord> in_flight(PanicContext& pc) {
-    int depth = std::uncaught_exceptions();
+    int depth = uncaught();
     void* object = depth <= PanicContext::kDepths ? pc.thrown[depth - 1].object : nullptr;
-    std::shared_ptr<PanicRecord> current = live(pc);
+    const std::shared_ptr<PanicRecord>& current = live(pc);
     if (current != nullptr && (object == nullptr || current->object == object)) return current;
     if (object == nullptr) {
         auto r = new_record(PanicKind::Exception);
@@ -107,12 +114,20 @@ std::shared_ptr<PanicRecord> in_flight(PanicContext& pc) {
     return pc.current = foreign_record(pc, pointer_to(object), object, depth);
 }
 
+/// handles tells whether the calling catch block handles that very object: libstdc++'s header, which the list of caught exceptions is made of, ends
+/// where the object begins. Of an exception thrown again through an exception_ptr it does not: std::current_exception knows.
+bool handles(const void* object) noexcept {
+    constexpr std::size_t kHeader = 112; // sizeof(__cxa_exception) on 64-bit machines (Itanium C++ ABI, 2.2.1)
+    return object != nullptr && static_cast<const char*>(eh_globals_address()->caught) + kHeader == object;
+}
+
 /// caught finds the record of the exception that the calling catch block handles.
 std::shared_ptr<PanicRecord> caught(PanicContext& pc) {
+    if (pc.current != nullptr && handles(pc.current->object)) return pc.current;
     std::exception_ptr e = std::current_exception();
     void* object = object_of(e);
-    for (auto r = pc.current; r != nullptr; r = r->link) {
-        if (r->object == object) return r;
+    for (const std::shared_ptr<PanicRecord>* r = &pc.current; *r != nullptr; r = &(*r)->link) {
+        if ((*r)->object == object) return *r;
     }
     return foreign_record(pc, e, object, std::uncaught_exceptions() + 1);
 }
@@ -120,8 +135,8 @@ std::shared_ptr<PanicRecord> caught(PanicContext& pc) {
 /// drop forgets a panic that has reached its frame, and those that it replaced.
 void drop(PanicContext& pc, const std::shared_ptr<PanicRecord>& r) {
     r->state = PanicState::Done;
-    for (auto p = pc.current; p != nullptr; p = p->link) {
-        if (p != r) continue;
+    for (const PanicRecord* p = pc.current.get(); p != nullptr; p = p->link.get()) {
+        if (p != r.get()) continue;
         pc.current = r->link;
         break;
     }
@@ -132,9 +147,26 @@ bool is_recovered(const PanicRecord& r) noexcept { return r.state == PanicState:
 
 [[noreturn]] void throw_record(PanicContext& pc, const std::shared_ptr<PanicRecord>& r) {
     r->depth = std::uncaught_exceptions() + 1;
-    pc.throwing = r;
+    pc.throwing = r.get();
     if (r->exception != nullptr) std::rethrow_exception(r->exception);
     throw PanicException(Panic(r));
+}
+
+void destroy_panic_exception(void* object) { static_cast<PanicException*>(object)->~PanicException(); }
+
+/// new_panic makes a panic, current from now on, and the exception object that it travels as.
+WEIR_NOINLINE void* new_panic(PanicKind kind, std::unique_ptr<const PanicValue> value, const void* thrower) {
+    PanicContext& pc = panic_context();
+    auto r = new_record(kind);
+    own(*r, std::move(value));
+    r->link = live(pc);
+    r->site = take_site(thrower);
+    r->depth = uncaught() + 1;
+    void* object = abi::__cxa_allocate_exception(sizeof(PanicException));
+    new (object) PanicException(Panic(r));
+    pc.throwing = r.get();
+    pc.current = std::move(r);
+    return object;
 }
 
 [[noreturn]] void throw_goexit(PanicContext& pc) {
@@ -142,26 +174,14 @@ bool is_recovered(const PanicRecord& r) noexcept { return r.state == PanicState:
     r->goexit = true;
     r->depth = std::uncaught_exceptions() + 1;
     r->link = live(pc);
-    pc.current = r;
-    pc.throwing = r;
+    pc.throwing = r.get();
+    pc.current = std::move(r);
     throw GoexitSignal{};
 }
 
 } // namespace
 
-void throw_panic(PanicKind kind, std::shared_ptr<const PanicValue> value) {
-    PanicContext& pc = panic_context();
-    auto r = new_record(kind);
-    r->value = std::move(value);
-    r->type = &r->value->type();
-    r->link = live(pc);
-    r->site = std::make_unique<Trace>();
-    take_trace(*r->site, 1);
-    pc.current = r;
-    throw_record(pc, r);
-}
-
-void throw_fault(PanicKind kind, std::string text, const FaultInfo& fault, std::unique_ptr<Trace> site) {
+void throw_fault(PanicKind kind, std::string text, const FaultInfo& fault, SitePtr site) {
     PanicContext& pc = panic_context();
     auto r = crash_record(kind, std::move(text), fault, std::move(site));
     r->link = live(pc);
@@ -169,10 +189,9 @@ void throw_fault(PanicKind kind, std::string text, const FaultInfo& fault, std::
     throw_record(pc, r);
 }
 
-std::shared_ptr<PanicRecord> crash_record(PanicKind kind, std::string text, const FaultInfo& fault, std::unique_ptr<Trace> site) {
+std::shared_ptr<PanicRecord> crash_record(PanicKind kind, std::string text, const FaultInfo& fault, SitePtr site) {
     auto r = new_record(kind);
-    r->value = make_panic_value(RuntimeError(std::move(text)));
-    r->type = &r->value->type();
+    own(*r, std::unique_ptr<const PanicValue>(new_panic_value<RuntimeError>(std::move(text))));
     r->fault = fault;
     r->site = std::move(site);
     return r;
@@ -180,45 +199,38 @@ std::shared_ptr<PanicRecord> crash_record(PanicKind kind, std::string text, cons
 
 std::shared_ptr<PanicRecord> terminated_record() {
     if (std::current_exception() == nullptr) {
-        auto site = std::make_unique<Trace>();
-        take_trace(*site, 3);
-        return crash_record(PanicKind::Fatal, "std::terminate called", {}, std::move(site));
+        return crash_record(PanicKind::Fatal, "std::terminate called", {}, take_site(nullptr));
     }
     std::shared_ptr<PanicRecord> r = caught(panic_context());
     if (r->kind == PanicKind::Exception) r->kind = PanicKind::Fatal;
     return r;
 }
 
-void throw_nil_panic() { throw_panic(PanicKind::RuntimeError, make_panic_value(PanicNilError{})); }
-
-void panic_runtime(std::string_view text) {
-    throw_panic(PanicKind::RuntimeError, make_panic_value(RuntimeError(std::string(text))));
-}
+void panic_runtime(std::string_view text) { weir_throw_panic(PanicKind::RuntimeError, new_panic_value<RuntimeError>(std::string(text))); }
 
 void panic_nil_defer() { panic_runtime("runtime error: invalid memory address or nil pointer dereference"); }
 
-void note_throw(void* object, const std::type_info* type, bool rethrown) noexcept {
+void note_throw(void* object, const void* thrower) noexcept {
     rearm_overflow();
     PanicContext& pc = panic_context();
-    int depth = std::uncaught_exceptions();
-    if (depth < PanicContext::kDepths) {
-        Thrown& t = pc.thrown[depth];
-        if (!rethrown || t.object != object) t.site.reset();
-        t.object = object;
+    bool rethrown = thrower == nullptr;
+    int depth = uncaught();
+    Thrown* t = depth < PanicContext::kDepths ? &pc.thrown[depth] : nullptr;
+    if (t != nullptr) {
+        t->has_site = t->has_site && rethrown && t->object == object;
+        t->object = object;
     }
     if (pc.throwing != nullptr) {
-        pc.throwing->object = object;
-        pc.throwing.reset();
+        std::exchange(pc.throwing, nullptr)->object = object;
         return;
     }
     if (rethrown) return;
-    for (auto r = pc.current; r != nullptr; r = r->link) {
+    for (PanicRecord* r = pc.current.get(); r != nullptr; r = r->link.get()) {
         if (r->object == object) r->object = nullptr; // swallowed long ago, and its memory used again
     }
-    if (*type != typeid(GoexitSignal) && depth < PanicContext::kDepths && on_fiber()) {
-        pc.thrown[depth].site.reset(new (std::nothrow) Trace);
-        if (pc.thrown[depth].site) take_trace(*pc.thrown[depth].site, 0); // printing leaves our own frames out: how many depends on the compiler
-    }
+    if (t == nullptr || !on_fiber()) return;
+    t->site = take_site(thrower, std::move(t->site));
+    t->has_site = t->site != nullptr;
 }
 
 void frame_caught() {
@@ -264,9 +276,10 @@ void note_uncaught() noexcept { g_uncaught_total.fetch_add(1, std::memory_order_
 
 void run_deferred_panicking(void (*fn)(void*), void* arg) noexcept {
     rearm_overflow();
-    std::shared_ptr<PanicRecord> p = in_flight(panic_context());
-    DeferRun run{panic_context().run, p};
-    panic_context().run = &run;
+    PanicContext& before = panic_context();
+    DeferRun run{before.run, in_flight(before)};
+    before.run = &run;
+    const std::shared_ptr<PanicRecord>& p = run.panic;
     std::shared_ptr<PanicRecord> replacement;
     try {
         fn(arg);
@@ -301,68 +314,29 @@ void run_deferred_panicking(void (*fn)(void*), void* arg) noexcept {
     pc.current = replacement;
 }
 
-std::string panic_chain_text(const PanicRecord& record) {
-    std::vector<const PanicRecord*> chain;
-    for (const PanicRecord* p = &record; p != nullptr; p = p->link.get()) {
-        bool over = p->state == PanicState::Done || p->state == PanicState::Aborted;
-        if (p == &record || (!p->goexit && (!over || p->was_replaced))) chain.push_back(p);
-    }
-    std::string out;
-    for (std::size_t i = chain.size(); i-- > 0;) {
-        const PanicRecord& p = *chain[i];
-        if (i + 1 != chain.size()) out += '\t';
-        out += "panic: " + indent_lines(record_message(p));
-        if (p.was_recovered) out += " [recovered]";
-        out += '\n';
-    }
-    return out + signal_line(record.fault);
-}
-
 PanicRecord::~PanicRecord() {
+    delete what.load(std::memory_order_relaxed);
     if (was_recovered && !looked_at.load(std::memory_order_relaxed)) g_ignored_total.fetch_add(1, std::memory_order_relaxed);
 }
 
-std::string record_message(const PanicRecord& record) {
-    if (record.value == nullptr) return record.text;
-    try {
-        return record.value->print();
-    } catch (const std::exception& e) {
-        return std::string("panic while printing panic value: ") + e.what();
-    } catch (...) {
-        return "panic while printing panic value";
-    }
-}
-
-std::string indent_lines(std::string text) {
-    for (std::size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at + 2)) text.insert(at + 1, "\t");
-    return text;
-}
-
-std::string type_name(const std::type_info& type) {
-    int status = 0;
-    char* name = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
-    std::string out = status == 0 ? name : type.name();
-    std::free(name);
-    return out;
-}
-
-std::string print_float(double value) {
-    char text[48];
-    std::snprintf(text, sizeof text, "%+.6e", value);
-    // Go prints at least three digits of the exponent.
-    std::string s = text;
-    std::size_t e = s.find('e');
-    if (e != std::string::npos && s.size() - e == 4) s.insert(e + 2, "0");
-    return s;
-}
-
-std::string print_pointer(const void* p) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%p", p);
-    return text;
-}
-
 } // namespace detail
+
+} // namespace weir
+
+// Both in other words than their headers': a function that never returns cannot be left by a jump, and every frame between the panic and the
+// program's own costs the unwinder twice.
+extern "C" {
+void weir_raise(void* object, const std::type_info* type, void (*destroy)(void*)) __asm__("__cxa_throw");
+WEIR_API void weir_new_panic(weir::PanicKind kind, const weir::detail::PanicValue* value) __asm__("weir_throw_panic");
+}
+
+void weir_new_panic(weir::PanicKind kind, const weir::detail::PanicValue* value) {
+    using namespace weir::detail;
+    void* object = new_panic(kind, std::unique_ptr<const PanicValue>(value), __builtin_return_address(0));
+    weir_raise(object, &typeid(weir::PanicException), destroy_panic_exception);
+}
+
+namespace weir {
 
 std::optional<Panic> recover() {
     detail::PanicContext& pc = detail::panic_context();
@@ -383,50 +357,5 @@ std::uint64_t panics_total() noexcept { return detail::g_uncaught_total.load(std
 std::uint64_t panics_recovered_total() noexcept { return detail::g_recovered_total.load(std::memory_order_relaxed); }
 std::uint64_t panics_ignored_total() noexcept { return detail::g_ignored_total.load(std::memory_order_relaxed); }
 std::uint64_t abandoned_total() noexcept { return detail::abandoned_count(); }
-
-// ---- Panic ----
-
-namespace {
-
-/// looked_at: the program takes notice of this panic.
-const detail::PanicRecord& looked_at(const std::shared_ptr<detail::PanicRecord>& r) noexcept {
-    if (!r->looked_at.load(std::memory_order_relaxed)) r->looked_at.store(true, std::memory_order_relaxed);
-    return *r;
-}
-
-} // namespace
-
-std::string Panic::message() const { return detail::record_message(looked_at(record_)); }
-
-std::exception_ptr Panic::exception() const {
-    return looked_at(record_).exception != nullptr ? record_->exception : std::make_exception_ptr(PanicException(*this));
-}
-
-PanicKind Panic::kind() const noexcept { return looked_at(record_).kind; }
-std::string Panic::type_name() const { return looked_at(record_).type != nullptr ? detail::type_name(*record_->type) : std::string(); }
-std::uint64_t Panic::fiber_id() const noexcept { return record_->fiber_id; }
-bool Panic::recovered() const noexcept { return record_->was_recovered; }
-
-std::string Panic::stack() const {
-    if (looked_at(record_).site == nullptr) return {};
-    return detail::print_trace({record_->site->pc.data(), static_cast<std::size_t>(record_->site->size)});
-}
-
-std::vector<Panic> Panic::replaced() const {
-    std::vector<Panic> out;
-    for (auto p = record_->link; p != nullptr; p = p->link) {
-        if (!p->goexit) out.insert(out.begin(), Panic(p));
-    }
-    return out;
-}
-
-const detail::PanicValue* Panic::raw_value() const noexcept { return looked_at(record_).value.get(); }
-
-PanicException::PanicException(Panic panic)
-    : panic_(std::move(panic)), what_(std::make_shared<const std::string>(detail::record_message(*panic_.record()))) {}
-
-PanicException::~PanicException() { detail::rearm_overflow(); } // the end of the catch block that ended the panic
-
-const char* PanicException::what() const noexcept { return what_->c_str(); }
 
 } // namespace weir

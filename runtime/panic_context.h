@@ -8,22 +8,15 @@
 //     for the newer panic.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <exception>
 #include <memory>
 
 #include <weir/panic.h>
+#include "site.h"
 
 namespace weir::detail {
-
-/// Trace is a list of return addresses; symbols are looked up when it is printed.
-struct Trace {
-    static constexpr int kMax = 64;
-    std::array<void*, kMax> pc;
-    int size = 0;
-};
 
 /// FaultInfo is what the signal of a fault said; signal 0: no fault.
 struct FaultInfo {
@@ -43,7 +36,9 @@ struct PanicRecord : std::enable_shared_from_this<PanicRecord> {
     bool was_recovered = false;
     bool was_replaced = false;               // a later panic began in its deferred call and went on: it is printed before that one
     bool carried_by_other = false;           // the exception in flight is that of the panic it replaced
-    std::shared_ptr<const PanicValue> value; // null for foreign exceptions
+    std::unique_ptr<const PanicValue> own_value;
+    const PanicValue* value = nullptr;       // null for foreign exceptions
+    std::shared_ptr<const PanicRecord> first; // whose value it is, when the same panic was thrown again
     std::exception_ptr exception;            // of a foreign exception
     std::string text;                        // the message of a foreign exception
     const std::type_info* type = nullptr;
@@ -51,8 +46,9 @@ struct PanicRecord : std::enable_shared_from_this<PanicRecord> {
     int depth = 0;                           // uncaught exceptions once it was thrown: with fewer in flight it has been swallowed
     void* object = nullptr;                  // the exception object in flight for it
     std::shared_ptr<PanicRecord> link;       // the panic that was current when this one began
-    std::unique_ptr<Trace> site;
+    SitePtr site;
     FaultInfo fault;
+    std::atomic<const std::string*> what{nullptr}; // PanicException::what(), once somebody has asked; owned
     bool abandoned = false;                  // its fiber could not be unwound
     std::atomic<bool> looked_at{false};      // the program has read it; recovered panics that nobody reads are counted
 
@@ -71,7 +67,8 @@ struct DeferRun {
 /// Thrown is what the __cxa_throw hook notes: which object is in flight at each depth of uncaught exceptions, and from where.
 struct Thrown {
     void* object = nullptr;
-    std::unique_ptr<Trace> site;
+    SitePtr site;
+    bool has_site = false; // else `site` is that of an earlier exception, kept for its memory
 };
 
 struct PanicContext {
@@ -79,7 +76,7 @@ struct PanicContext {
     std::shared_ptr<PanicRecord> current;
     DeferRun* run = nullptr;
     bool goexiting = false; // set by finish_entry(): the fiber ends by goexit
-    std::shared_ptr<PanicRecord> throwing; // between weir's own throw and the hook, which learns the exception object
+    PanicRecord* throwing = nullptr; // between weir's own throw and the hook, which learns the exception object
     Thrown thrown[kDepths];
 };
 
@@ -96,10 +93,10 @@ std::shared_ptr<PanicRecord> finish_entry();
 void note_uncaught() noexcept;
 
 /// throw_fault panics with a fault of the calling fiber; `site` is where it happened.
-[[noreturn]] void throw_fault(PanicKind kind, std::string text, const FaultInfo& fault, std::unique_ptr<Trace> site);
+[[noreturn]] void throw_fault(PanicKind kind, std::string text, const FaultInfo& fault, SitePtr site);
 
 /// crash_record makes the record of a crash that is not thrown.
-std::shared_ptr<PanicRecord> crash_record(PanicKind kind, std::string text, const FaultInfo& fault, std::unique_ptr<Trace> site);
+std::shared_ptr<PanicRecord> crash_record(PanicKind kind, std::string text, const FaultInfo& fault, SitePtr site);
 
 /// terminated_record makes the record of a std::terminate on this fiber: of the exception that could not go on, if there is one.
 std::shared_ptr<PanicRecord> terminated_record();
@@ -116,8 +113,5 @@ std::string panic_chain_text(const PanicRecord& record);
 
 /// indent_lines puts a tab before every line but the first.
 std::string indent_lines(std::string text);
-
-/// take_trace captures the calling stack, addresses only, without the innermost `skip` frames.
-void take_trace(Trace& trace, int skip) noexcept;
 
 } // namespace weir::detail

@@ -154,8 +154,7 @@ RateLimit& rate_limit() {
 std::size_t key_of(const PanicRecord& p, const std::string& message) {
     std::size_t key = static_cast<std::size_t>(p.kind);
     if (p.kind != PanicKind::StackOverflow) key = key * 31 + std::hash<std::string>()(message);
-    for (int i = 0; p.site != nullptr && i < p.site->size; ++i) key = key * 31 + std::hash<void*>()(p.site->pc[static_cast<std::size_t>(i)]);
-    return key;
+    return p.site != nullptr ? key * 31 + p.site->key() : key;
 }
 
 // ---- the second stage: the program's handler ----
@@ -185,7 +184,7 @@ PanicReport make_report(const Obituary& o) {
     r.kind = p.kind;
     r.type_name = p.type != nullptr ? type_name(*p.type) : "";
     r.chain = panic_chain_text(p);
-    if (p.site != nullptr) r.stack = print_trace({p.site->pc.data(), static_cast<std::size_t>(p.site->size)});
+    if (p.site != nullptr) r.stack = print_trace(p.site->trace().addresses());
     r.created_by = print_created(o.created_at, o.parent);
     r.fiber_id = o.fiber_id;
     r.fiber_name = o.fiber_name;

@@ -279,7 +279,7 @@ bool internal(const Symbol& s) {
         if (name.starts_with(prefix)) return true;
     }
     for (std::string_view own : {"weir::go", "weir::panic", "weir::run", "weir::frame", "weir::catch_panic", "weir::goexit", "weir::yield",
-                                 "weir::this_fiber::stack", "std::invoke", "std::invoke_result", "std::apply", "std::rethrow_exception"}) {
+                                 "weir::this_fiber::stack", "weir_throw_panic", "std::invoke", "std::invoke_result", "std::apply", "std::rethrow_exception"}) {
         if (name == own) return true;
     }
     return false;

@@ -4,7 +4,7 @@
 #include <span>
 #include <string>
 
-#include "panic_context.h"
+#include "trace.h"
 
 namespace weir::detail {
 
@@ -17,15 +17,5 @@ std::string print_created(void* site, std::uint64_t parent);
 
 /// close_symbols gives back the descriptors and memory that printing has taken. The next print opens them again.
 void close_symbols() noexcept;
-
-/// unwind_saved walks a stack that is not running: `stack` is a copy of the bytes from `sp` up, taken where the context was saved.
-struct SavedContext {
-    std::uintptr_t pc;
-    std::uintptr_t sp;
-    std::uintptr_t bp;
-    std::uintptr_t bx;
-    std::uintptr_t r12, r13, r14, r15;
-};
-Trace unwind_saved(const SavedContext& context, std::span<const std::byte> stack);
 
 } // namespace weir::detail

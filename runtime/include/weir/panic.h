@@ -114,7 +114,7 @@ private:
 /// PanicException is what a panic travels as. Catching it (or std::exception, or ...) ends the panic without recover(): prefer catch_panic.
 class WEIR_API PanicException : public std::exception {
 public:
-    explicit PanicException(Panic panic);
+    explicit PanicException(Panic panic) noexcept;
     PanicException(const PanicException&) = default;
     PanicException& operator=(const PanicException&) = default;
     ~PanicException() override;
@@ -123,13 +123,12 @@ public:
 
 private:
     Panic panic_;
-    std::shared_ptr<const std::string> what_;
 };
 
 namespace detail {
 
-[[noreturn]] WEIR_API void throw_panic(PanicKind kind, std::shared_ptr<const PanicValue> value);
-[[noreturn]] WEIR_API void throw_nil_panic();
+/// weir_throw_panic panics with that value, which it owns.
+extern "C" [[noreturn]] WEIR_API WEIR_COLD void weir_throw_panic(PanicKind kind, const PanicValue* value);
 
 /// panic_runtime panics with a RuntimeError of that text (Go's wording, without prefix).
 [[noreturn]] WEIR_API WEIR_COLD void panic_runtime(std::string_view text);
@@ -146,16 +145,16 @@ WEIR_API std::optional<Panic> catch_panic_caught();
 /// panic starts panicking with `value`: any copyable value; text becomes std::string. Runs the defers of this fiber up to the frame that
 /// recovers. Never returns; allocates. panic(nullptr) recovers as PanicNilError.
 template <class T>
-[[noreturn]] WEIR_COLD void panic(T&& value) {
+[[noreturn]] WEIR_ALWAYS_INLINE void panic(T&& value) {
     using V = std::decay_t<T>;
     if constexpr (std::is_same_v<V, std::nullptr_t>) {
-        detail::throw_nil_panic();
+        detail::weir_throw_panic(PanicKind::RuntimeError, detail::new_panic_value<PanicNilError>(PanicNilError{}));
     } else if constexpr (std::is_same_v<V, RuntimeError>) {
-        detail::throw_panic(PanicKind::RuntimeError, detail::make_panic_value(V(std::forward<T>(value))));
+        detail::weir_throw_panic(PanicKind::RuntimeError, detail::new_panic_value<RuntimeError>(std::forward<T>(value)));
     } else if constexpr (std::is_convertible_v<const V&, std::string_view>) {
-        detail::throw_panic(PanicKind::User, detail::make_panic_value(std::string(std::string_view(value))));
+        detail::weir_throw_panic(PanicKind::User, detail::new_panic_value<std::string>(std::string_view(value)));
     } else {
-        detail::throw_panic(PanicKind::User, detail::make_panic_value(V(std::forward<T>(value))));
+        detail::weir_throw_panic(PanicKind::User, detail::new_panic_value<V>(std::forward<T>(value)));
     }
 }
 

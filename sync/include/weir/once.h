@@ -92,7 +92,7 @@ struct OnceState {
     const Kept& get() {
         once.call([this] { run(); });
         if (failure) std::rethrow_exception(failure);
-        if (!result) throw_nil_panic(); // it called goexit: Go's answer
+        if (!result) panic(nullptr); // it called goexit: Go's answer
         return *result;
     }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <exception>
-#include <memory>
 #include <ostream>
 #include <sstream>
 #include <string>
@@ -63,7 +62,8 @@ std::string print_value(const T& v) {
 template <class T>
 class PanicValueOf final : public PanicValue {
 public:
-    explicit PanicValueOf(T value) : value_(std::move(value)) {}
+    template <class From>
+    explicit PanicValueOf(From&& from) : value_(std::forward<From>(from)) {}
     const std::type_info& type() const noexcept override { return typeid(T); }
     const void* get() const noexcept override { return &value_; }
     std::string print() const override { return print_value(value_); }
@@ -72,9 +72,10 @@ private:
     T value_;
 };
 
-template <class T>
-std::shared_ptr<const PanicValue> make_panic_value(T value) {
-    return std::make_shared<PanicValueOf<T>>(std::move(value));
+/// new_panic_value is out of line: it keeps what it needs from the frames that are unwound.
+template <class T, class From>
+WEIR_COLD const PanicValue* new_panic_value(From&& from) {
+    return new PanicValueOf<T>(std::forward<From>(from));
 }
 
 } // namespace weir::detail
