@@ -9,6 +9,7 @@
 
 #include <weir/detail/timer.h>
 #include "fiber.h"
+#include "jump.h"
 #include "symbols.h"
 #include "worker.h"
 
@@ -48,11 +49,10 @@ bool trace_parked(const Fiber& f, Trace& out) {
     std::vector<std::byte> buffer(n);
     if (!copy_memory(buffer.data(), context, n)) return false;
     if (f.state.load(std::memory_order_acquire) != FiberState::Parked || f.runs.load(std::memory_order_acquire) != runs) return false;
-    // jump_fcontext's frame: mxcsr and x87 word, r12-r15, rbx, rbp, rip.
-    std::uintptr_t saved[8];
-    std::memcpy(saved, buffer.data(), sizeof saved);
-    SavedContext c{saved[7], reinterpret_cast<std::uintptr_t>(context) + 64, saved[6], saved[5], saved[1], saved[2], saved[3], saved[4]};
-    out = unwind_saved(c, {buffer.data() + 64, n - 64});
+    SavedFrame saved;
+    std::memcpy(&saved, buffer.data(), sizeof saved);
+    SavedContext c{saved.pc, reinterpret_cast<std::uintptr_t>(context) + sizeof saved, saved.bp, saved.bx, saved.r12, saved.r13, saved.r14, saved.r15};
+    out = unwind_saved(c, {buffer.data() + sizeof saved, n - sizeof saved});
     return true;
 #else
     (void)f;

@@ -1,7 +1,8 @@
 // RunQueue: a worker's bounded queue of runnable fibers. The owner pushes at the tail and pops at the head; thieves take half from the head.
 //
 // Protocol (Go's): only the owner writes tail_. head_ only grows, by CAS, so whoever moves it owns the slots it moved past. A slot is
-// rewritten only after head_ has passed it, hence a thief that read a stale slot loses its CAS.
+// rewritten only after head_ has passed it, hence a thief that read a stale slot loses its CAS. Until a thief comes the owner moves head_ with a
+// plain store (bias.h).
 #pragma once
 
 #include <array>
@@ -9,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "bias.h"
 #include "fiber.h"
 
 namespace weir::detail {
@@ -29,16 +31,26 @@ public:
 
     /// pop is the owner's; null when empty.
     Fiber* pop() noexcept {
-        std::uint32_t head = head_.load(std::memory_order_acquire);
-        for (;;) {
-            if (head == tail_.load(std::memory_order_relaxed)) return nullptr;
-            Fiber* f = slots_[head % kSize].load(std::memory_order_relaxed);
-            // acq_rel: pairs with the thieves' CAS; whoever moves head_ owns the slot.
-            if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel, std::memory_order_acquire)) return f;
+        if (!bias_.enter()) [[unlikely]] return pop_shared();
+        std::uint32_t head = head_.load(std::memory_order_relaxed);
+        Fiber* f = nullptr;
+        if (head != tail_.load(std::memory_order_relaxed)) {
+            f = slots_[head % kSize].load(std::memory_order_relaxed);
+            head_.store(head + 1, std::memory_order_relaxed);
         }
+        bias_.leave();
+        return f;
     }
 
-    /// take moves up to `most` fibers, at most half (rounded up), into out[]; any thread. Returns how many.
+    /// steal is anyone's: as take(), or nothing when the owner could not be made to share.
+    std::uint32_t steal(Fiber** out, std::uint32_t most) noexcept {
+        if (empty() || !bias_.share()) return 0;
+        std::uint32_t n = take(out, most);
+        bias_.unshare();
+        return n;
+    }
+
+    /// take moves up to `most` fibers, at most half (rounded up), into out[]; the owner's. Returns how many.
     std::uint32_t take(Fiber** out, std::uint32_t most) noexcept {
         std::uint32_t head = head_.load(std::memory_order_acquire);
         for (;;) {
@@ -65,9 +77,20 @@ public:
     bool empty() const noexcept { return size() == 0; }
 
 private:
+    Fiber* pop_shared() noexcept {
+        std::uint32_t head = head_.load(std::memory_order_acquire);
+        for (;;) {
+            if (head == tail_.load(std::memory_order_relaxed)) return nullptr;
+            Fiber* f = slots_[head % kSize].load(std::memory_order_relaxed);
+            // acq_rel: pairs with the thieves' CAS; whoever moves head_ owns the slot.
+            if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel, std::memory_order_acquire)) return f;
+        }
+    }
+
     alignas(64) std::atomic<std::uint32_t> head_{0};
     alignas(64) std::atomic<std::uint32_t> tail_{0};
     alignas(64) std::array<std::atomic<Fiber*>, kSize> slots_{};
+    alignas(64) Bias bias_;
 };
 
 } // namespace weir::detail

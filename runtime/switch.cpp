@@ -2,14 +2,13 @@
 //
 // Whoever leaves describes in worker->leaving what is to be done once its registers are saved; whoever arrives, on the same OS thread, does it
 // first thing. That is how a lock is released, or a fiber put on a queue, only when the fiber can be resumed.
-#include <boost/context/detail/fcontext.hpp>
-
 #include <cstring>
 #include <new>
 
 #include "check.h"
 #include "fault_frame.h"
 #include "fiber_main.h"
+#include "jump.h"
 #include "scheduler.h"
 #include "worker.h"
 
@@ -88,7 +87,7 @@ void switch_away(Worker* w, Fiber* to) noexcept {
     if (to == from && from != nullptr) [[unlikely]] WEIR_CHECK(!"a fiber cannot switch to itself");
     void* target = enter(w, to);
     san::before_switch(from != nullptr ? from->stack->san : w->san, to != nullptr ? to->stack->san : w->san, false);
-    arrived(ctx::jump_fcontext(target, nullptr).fctx);
+    arrived(jump(target));
 }
 
 void leave_for_good(Worker* w, Fiber* to) noexcept {
@@ -99,7 +98,7 @@ void leave_for_good(Worker* w, Fiber* to) noexcept {
         w->eh->uncaught = 0;
     }
     san::before_switch(from->stack->san, to != nullptr ? to->stack->san : w->san, true);
-    ctx::jump_fcontext(target, nullptr);
+    jump(target);
     __builtin_unreachable();
 }
 

@@ -59,7 +59,7 @@ Fiber* Worker::find_work() {
             if (bits & kStop) return nullptr;
             if (bits & kSliceExpired) {
                 attention.fetch_and(~kSliceExpired, std::memory_order_relaxed);
-                if (Fiber* f = next.exchange(nullptr, std::memory_order_acq_rel)) push(f);
+                if (Fiber* f = next.take()) push(f);
             }
             if (bits & kCheckSeat) keep_seat();
             if (bits & kLocked) {
@@ -82,10 +82,7 @@ Fiber* Worker::find_work() {
 
 Fiber* Worker::pick_local() noexcept {
     if (attention.load(std::memory_order_relaxed) != 0 || ++tick % kLookAround == 0) [[unlikely]] return nullptr;
-    if (Fiber* f = next.load(std::memory_order_relaxed); f != nullptr) {
-        // acq_rel: pairs with push_next() and with the CAS of a thief; whoever takes it out runs it.
-        if (next.compare_exchange_strong(f, nullptr, std::memory_order_acq_rel)) return f;
-    }
+    if (Fiber* f = next.take()) return f;
     Fiber* f = queue.pop();
     if (f != nullptr) slices.store(slices.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     return f;
@@ -95,7 +92,7 @@ Fiber* Worker::look_nearby(bool global_first) {
     if (global_first) {
         if (Fiber* f = take_from_global()) return f;
     }
-    if (Fiber* f = next.load(std::memory_order_relaxed); f != nullptr && next.compare_exchange_strong(f, nullptr, std::memory_order_acq_rel)) {
+    if (Fiber* f = next.take()) {
         inherits = true;
         return f;
     }
@@ -177,7 +174,7 @@ Fiber* Worker::steal() {
 Fiber* Worker::steal_from(Worker& victim) {
     Fiber* batch[RunQueue::kSize / 2 + 1];
     std::uint32_t room = (RunQueue::kSize - queue.size()) / 2;
-    std::uint32_t n = victim.queue.take(batch, room + 1);
+    std::uint32_t n = victim.queue.steal(batch, room + 1);
     if (n == 0) return nullptr;
     for (std::uint32_t i = 1; i < n; ++i) push(batch[i]);
     return batch[0];
@@ -189,7 +186,7 @@ Fiber* Worker::steal_from_detached() {
         Worker& victim = *sched.workers[i].load(std::memory_order_relaxed);
         if (&victim == this || victim.mode.load(std::memory_order_relaxed) != WorkerMode::Detached) continue;
         if (Fiber* f = steal_from(victim)) return f;
-        if (Fiber* f = victim.next.load(std::memory_order_relaxed); f != nullptr && victim.next.compare_exchange_strong(f, nullptr, std::memory_order_acq_rel)) return f;
+        if (Fiber* f = victim.next.steal()) return f;
     }
     return nullptr;
 }
@@ -197,12 +194,10 @@ Fiber* Worker::steal_from_detached() {
 /// steal_next takes what a victim has made ready and would run next, but only once the victim has not switched for a while: a pair that hands
 /// over to each other is faster left alone.
 Fiber* Worker::steal_next(Worker& victim) {
-    Fiber* f = victim.next.load(std::memory_order_relaxed);
-    if (f == nullptr) return nullptr;
+    if (victim.next.peek() == nullptr) return nullptr;
     std::uint32_t before = victim.switches.load(std::memory_order_relaxed);
     for (int i = 0; i < 3 * kPausesARound; ++i) cpu_pause();
-    if (victim.switches.load(std::memory_order_relaxed) != before) return nullptr;
-    return victim.next.compare_exchange_strong(f, nullptr, std::memory_order_acq_rel) ? f : nullptr;
+    return victim.switches.load(std::memory_order_relaxed) == before ? victim.next.steal() : nullptr;
 }
 
 bool Worker::start_spinning() noexcept {
@@ -333,7 +328,7 @@ void Worker::retire(std::unique_lock<RuntimeLock>& hold) {
         spinning = false;
         sched.spinning.fetch_sub(1, std::memory_order_seq_cst);
     }
-    if (Fiber* f = next.exchange(nullptr, std::memory_order_acq_rel)) sched.submit_global(f);
+    if (Fiber* f = next.take()) sched.submit_global(f);
     while (Fiber* f = queue.pop()) sched.submit_global(f);
     sched.hand_over_duties();
     while (wake.load(std::memory_order_acquire) == 0) futex_wait(wake, 0); // acquire: pairs with the release in wake_one()
@@ -376,9 +371,7 @@ void Worker::push(Fiber* f) noexcept {
 }
 
 void Worker::push_next(Fiber* f) noexcept {
-    // acq_rel: release publishes the fiber to a thief; acquire takes what was there over from whoever put it.
-    Fiber* old = next.exchange(f, std::memory_order_acq_rel);
-    if (old != nullptr) push(old);
+    if (Fiber* old = next.put(f)) push(old);
 }
 
 Stack* Worker::take_stack(std::size_t size_class, StackError& error) {

@@ -10,6 +10,7 @@
 
 #include <weir/detail/park.h>
 #include "fiber.h"
+#include "next_slot.h"
 #include "run_queue.h"
 #include "sanitizer.h"
 #include "timers.h"
@@ -66,7 +67,7 @@ struct alignas(64) Worker {
     std::atomic<std::int64_t> spawned{0};
     std::atomic<std::int64_t> ended{0};
 
-    alignas(64) std::atomic<Fiber*> next{nullptr};       // made ready last; runs next and inherits the time slice
+    alignas(64) NextSlot next;                           // made ready last; runs next and inherits the time slice
     RunQueue queue;
     TimerHeap& timers;
 
