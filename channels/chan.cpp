@@ -62,14 +62,14 @@ void complete(ChanWaiter& w) noexcept {
 }
 
 /// send_locked sends if it can, and unlocks unless it would block.
-Try send_locked(ChanCore* c, void* value, std::unique_lock<SpinLock>& hold) noexcept {
+WEIR_ALWAYS_INLINE Try send_locked(ChanCore* c, void* value) noexcept {
     if (c->closed.load(std::memory_order_relaxed)) {
-        hold.unlock();
+        c->lock.unlock();
         return Try::Closed;
     }
     if (!c->receivers.empty()) {
         if (ChanWaiter* r = ChanCore::first(c->receivers)) {
-            hold.unlock();
+            c->lock.unlock();
             c->type.move(r->slot, value);
             complete(*r);
             return Try::Done;
@@ -79,12 +79,12 @@ Try send_locked(ChanCore* c, void* value, std::unique_lock<SpinLock>& hold) noex
     if (count == c->capacity) return Try::WouldBlock;
     c->type.move(c->slot(count), value);
     c->count.store(count + 1, std::memory_order_relaxed);
-    hold.unlock();
+    c->lock.unlock();
     return Try::Done;
 }
 
 /// recv_locked receives if it can, and unlocks unless it would block.
-Try recv_locked(ChanCore* c, void* room, std::unique_lock<SpinLock>& hold) noexcept {
+WEIR_ALWAYS_INLINE Try recv_locked(ChanCore* c, void* room) noexcept {
     std::size_t count = c->count.load(std::memory_order_relaxed);
     if (count > 0) {
         void* from = c->slot(0);
@@ -94,24 +94,24 @@ Try recv_locked(ChanCore* c, void* room, std::unique_lock<SpinLock>& hold) noexc
         c->advance();
         if (s == nullptr) {
             c->count.store(count - 1, std::memory_order_relaxed);
-            hold.unlock();
+            c->lock.unlock();
             return Try::Done;
         }
         c->type.move(c->slot(count - 1), s->slot); // the ring was full: a waiting sender's value goes behind the others
-        hold.unlock();
+        c->lock.unlock();
         complete(*s);
         return Try::Done;
     }
     if (!c->senders.empty()) {
         if (ChanWaiter* s = ChanCore::first(c->senders)) {
-            hold.unlock();
+            c->lock.unlock();
             c->type.move(room, s->slot);
             complete(*s);
             return Try::Done;
         }
     }
     if (!c->closed.load(std::memory_order_relaxed)) return Try::WouldBlock;
-    hold.unlock();
+    c->lock.unlock();
     return Try::Closed;
 }
 
@@ -129,25 +129,24 @@ Try chan_try_send(ChanCore* c, void* value) noexcept {
     if (!c->closed.load(std::memory_order_acquire) && c->capacity > 0 && c->count.load(std::memory_order_acquire) == c->capacity) {
         return Try::WouldBlock;
     }
-    std::unique_lock hold(c->lock);
-    return send_locked(c, value, hold);
+    c->lock.lock();
+    return send_locked(c, value);
 }
 
 Try chan_try_recv(ChanCore* c, void* room) noexcept {
     if (c == nullptr) return Try::WouldBlock;
-    std::unique_lock hold(c->lock);
-    return recv_locked(c, room, hold);
+    c->lock.lock();
+    return recv_locked(c, room);
 }
 
 void chan_send(ChanCore* c, void* value) {
     if (c == nullptr) park_forever(WaitReason::ChanSendNil);
-    std::unique_lock hold(c->lock);
-    Try result = send_locked(c, value, hold);
+    c->lock.lock();
+    Try result = send_locked(c, value);
     if (result == Try::WouldBlock) {
         ChanWaiter self;
         self.slot = value;
         c->senders.push_back(self);
-        hold.release();
         park_unlock(self, WaitReason::ChanSend, c->lock);
         if (!self.ok) result = Try::Closed;
     }
@@ -156,13 +155,12 @@ void chan_send(ChanCore* c, void* value) {
 
 bool chan_recv(ChanCore* c, void* room) {
     if (c == nullptr) park_forever(WaitReason::ChanReceiveNil);
-    std::unique_lock hold(c->lock);
-    Try result = recv_locked(c, room, hold);
+    c->lock.lock();
+    Try result = recv_locked(c, room);
     if (result != Try::WouldBlock) return result == Try::Done;
     ChanWaiter self;
     self.slot = room;
     c->receivers.push_back(self);
-    hold.release();
     park_unlock(self, WaitReason::ChanReceive, c->lock);
     return self.ok;
 }

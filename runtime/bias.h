@@ -13,13 +13,14 @@
 // waits, or gives up. Shared -> Exclusive, by the owner after kPatience operations: it stores state_, then loads guests_; a guest
 // adds itself to guests_, then loads state_; all four seq_cst, because release and acquire do not order a store before a later
 // load. Whoever comes second sees the other.
+// Without membarrier(2) it is Shared for ever.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
 #include <weir/detail/config.h>
-#include "fence.h"
+#include <weir/detail/fence.h>
 
 namespace weir::detail {
 
@@ -28,7 +29,7 @@ public:
     /// enter is the owner's: true, plain loads and stores will do until leave(); false, only read-modify-writes (and no leave()).
     WEIR_ALWAYS_INLINE bool enter() noexcept {
         in_.store(true, std::memory_order_relaxed);
-        light_fence(); // pairs with the heavy_fence in share_slow()
+        std::atomic_signal_fence(std::memory_order_seq_cst); // pairs with the heavy_fence in share_slow(): a light_fence, membarrier being there
         if (state_.load(std::memory_order_acquire) == State::Exclusive) [[likely]]
             return true; // acquire: what guests did before
         in_.store(false, std::memory_order_release);
@@ -58,7 +59,7 @@ private:
     WEIR_COLD void reclaim() noexcept;
 
     std::atomic<bool> in_{false};
-    std::atomic<State> state_{State::Exclusive};
+    std::atomic<State> state_{g_membarrier ? State::Exclusive : State::Shared};
     std::uint32_t shared_operations_ = 0; // the owner's
     alignas(64) std::atomic<std::uint32_t> guests_{0};
 };

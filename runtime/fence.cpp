@@ -1,4 +1,4 @@
-#include "fence.h"
+#include <weir/detail/fence.h>
 
 #include <linux/membarrier.h>
 #include <sys/syscall.h>

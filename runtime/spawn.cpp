@@ -11,7 +11,7 @@
 #include <weir/sleep.h>
 #include <weir/detail/alloc.h>
 #include "check.h"
-#include "fence.h"
+#include <weir/detail/fence.h>
 #include "fiber.h"
 #include "fiber_main.h"
 #include "futex.h"
@@ -93,8 +93,9 @@ void park_thread(Waiter& self, ParkCommit commit, void* arg) noexcept {
     word.store(0, std::memory_order_relaxed);
 }
 
+template <class Lock>
 bool commit_unlock(void* lock) {
-    static_cast<SpinLock*>(lock)->unlock();
+    static_cast<Lock*>(lock)->unlock();
     return true;
 }
 
@@ -219,7 +220,9 @@ void park(Waiter& self, WaitReason reason, ParkCommit commit, void* arg) noexcep
     switch_away(w, w->pick_local());
 }
 
-void park_unlock(Waiter& self, WaitReason reason, SpinLock& lock) noexcept { park(self, reason, commit_unlock, &lock); }
+void park_unlock(Waiter& self, WaitReason reason, SpinLock& lock) noexcept { park(self, reason, commit_unlock<SpinLock>, &lock); }
+
+void park_unlock(Waiter& self, WaitReason reason, BiasedLock& lock) noexcept { park(self, reason, commit_unlock<BiasedLock>, &lock); }
 
 void park_forever(WaitReason reason) noexcept {
     for (;;) {

@@ -13,9 +13,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <weir/detail/biased_lock.h>
 #include <weir/detail/config.h>
 #include <weir/detail/park.h>
-#include <weir/detail/spinlock.h>
 
 namespace weir::detail {
 
@@ -43,7 +43,7 @@ struct ChanCore {
     ChanCore(const ChanCore&) = delete;
     ChanCore& operator=(const ChanCore&) = delete;
 
-    SpinLock lock;
+    BiasedLock lock;
     std::atomic<bool> closed{false};      // written under lock
     std::atomic<std::uint32_t> refs{1};
     std::atomic<std::size_t> count{0};    // written under lock

@@ -20,6 +20,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include <weir/detail/biased_lock.h>
 #include <weir/detail/config.h>
 #include <weir/detail/spinlock.h>
 
@@ -91,6 +92,7 @@ WEIR_API void park(Waiter& self, WaitReason reason, ParkCommit commit, void* arg
 
 /// park_unlock parks and then releases `lock`, under which self was published.
 WEIR_API void park_unlock(Waiter& self, WaitReason reason, SpinLock& lock) noexcept;
+WEIR_API void park_unlock(Waiter& self, WaitReason reason, BiasedLock& lock) noexcept;
 
 /// ready makes a parked waiter runnable. Never blocks. The waiter must not be touched afterwards.
 WEIR_API void ready(Waiter& waiter) noexcept;

@@ -12,10 +12,10 @@
 
 namespace weir::detail {
 
-extern bool g_membarrier; // set once by fence_init(), before any worker runs
+WEIR_API extern bool g_membarrier; // set once by fence_init(), before any worker runs
 
-void fence_init() noexcept;
-void heavy_fence() noexcept;
+WEIR_API void fence_init() noexcept;
+WEIR_API void heavy_fence() noexcept;
 
 WEIR_ALWAYS_INLINE void light_fence() noexcept {
     if (g_membarrier) [[likely]] {
