@@ -48,6 +48,12 @@ public:
     }
     ChanCore* get() const noexcept { return core_; }
 
+    /// share counts one more reference; core may be null.
+    static ChanHandle share(ChanCore* core) noexcept {
+        if (core != nullptr) core->retain();
+        return ChanHandle(core);
+    }
+
 private:
     ChanCore* core_ = nullptr;
 };
