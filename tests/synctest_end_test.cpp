@@ -290,6 +290,7 @@ TEST_CASE("test on a plain OS thread, with a runtime and without [b124]") {
     });
     CHECK(panic_text([] { weir::synctest::test([] { weir::panic("alone"); }); }) == "alone");
     CHECK(panic_text([] { weir::synctest::test([] { weir::chan<int>().recv(); }); }) == kAllBlocked);
+    weir::run([] {}); // closes the files that looking for the panics' stacks has opened
     each_workers([] {
         std::thread([] {
             const auto begun = Clock::now();
