@@ -1,4 +1,3 @@
-#include <mutex>
 #include <new>
 
 #include <weir/detail/alloc.h>
@@ -28,22 +27,35 @@ void ChanCore::destroy(ChanCore* core) noexcept { delete core; }
 
 ChanCore* make_chan(const ElementType& type, std::ptrdiff_t capacity) {
     if (capacity < 0 || static_cast<std::size_t>(capacity) > kLargestRing / type.size) panic_runtime("makechan: size out of range");
-    return new ChanCore(type, static_cast<std::size_t>(capacity));
+    auto* core = new ChanCore(type, static_cast<std::size_t>(capacity));
+    if (std::uint32_t bubble = current_bubble_id()) [[unlikely]] core->put_in_bubble(bubble);
+    return core;
 }
+
+namespace {
+
+[[noreturn]] WEIR_COLD void panic_unlocked(ChanCore& c, const char* text) {
+    c.lock.unlock();
+    panic_runtime(text);
+}
+
+WEIR_COLD void check_close(ChanCore& c) {
+    if (c.is_foreign()) panic_unlocked(c, "close of synctest channel from outside bubble");
+    if (c.is_closed()) panic_unlocked(c, "close of closed channel");
+}
+
+} // namespace
 
 void chan_close(ChanCore* core) {
     if (core == nullptr) panic_runtime("close of nil channel");
     WaitList woken;
-    {
-        std::unique_lock hold(core->lock);
-        if (core->closed.load(std::memory_order_relaxed)) {
-            hold.unlock();
-            panic_runtime("close of closed channel");
-        }
-        core->closed.store(true, std::memory_order_release);
-        while (ChanWaiter* w = ChanCore::first(core->receivers)) woken.push_back(*w);
-        while (ChanWaiter* w = ChanCore::first(core->senders)) woken.push_back(*w);
-    }
+    core->lock.lock();
+    std::uint8_t flags = core->flags.load(std::memory_order_relaxed);
+    if (flags != 0) [[unlikely]] check_close(*core);
+    core->flags.store(flags | ChanCore::kClosed, std::memory_order_release);
+    while (ChanWaiter* w = ChanCore::first(core->receivers)) woken.push_back(*w);
+    while (ChanWaiter* w = ChanCore::first(core->senders)) woken.push_back(*w);
+    core->lock.unlock();
     while (Waiter* waiter = woken.pop_front()) {
         auto* w = static_cast<ChanWaiter*>(waiter);
         w->ok = false;
@@ -61,12 +73,8 @@ void complete(ChanWaiter& w) noexcept {
     ready(w);
 }
 
-/// send_locked sends if it can, and unlocks unless it would block.
-WEIR_ALWAYS_INLINE Try send_locked(ChanCore* c, void* value) noexcept {
-    if (c->closed.load(std::memory_order_relaxed)) {
-        c->lock.unlock();
-        return Try::Closed;
-    }
+/// send_open is send_locked on a channel that may be used and is open.
+WEIR_ALWAYS_INLINE Try send_open(ChanCore* c, void* value) noexcept {
     if (!c->receivers.empty()) {
         if (ChanWaiter* r = ChanCore::first(c->receivers)) {
             c->lock.unlock();
@@ -83,8 +91,8 @@ WEIR_ALWAYS_INLINE Try send_locked(ChanCore* c, void* value) noexcept {
     return Try::Done;
 }
 
-/// recv_locked receives if it can, and unlocks unless it would block.
-WEIR_ALWAYS_INLINE Try recv_locked(ChanCore* c, void* room) noexcept {
+/// recv_open is recv_locked on a channel that may be used; whether it is closed is the caller's to ask.
+WEIR_ALWAYS_INLINE Try recv_open(ChanCore* c, void* room) noexcept {
     std::size_t count = c->count.load(std::memory_order_relaxed);
     if (count > 0) {
         void* from = c->slot(0);
@@ -110,10 +118,42 @@ WEIR_ALWAYS_INLINE Try recv_locked(ChanCore* c, void* room) noexcept {
             return Try::Done;
         }
     }
-    if (!c->closed.load(std::memory_order_relaxed)) return Try::WouldBlock;
+    return Try::WouldBlock;
+}
+
+WEIR_COLD Try send_special(ChanCore* c, void* value) {
+    if (c->is_foreign()) panic_unlocked(*c, "send on synctest channel from outside bubble");
+    if (c->is_closed()) {
+        c->lock.unlock();
+        return Try::Closed;
+    }
+    Try result = send_open(c, value);
+    return result == Try::WouldBlock ? Try::WouldBlockDurably : result;
+}
+
+WEIR_COLD Try recv_special(ChanCore* c, void* room) {
+    if (c->is_foreign()) panic_unlocked(*c, "receive on synctest channel from outside bubble");
+    Try result = recv_open(c, room);
+    if (result != Try::WouldBlock) return result;
+    if (!c->is_closed()) return Try::WouldBlockDurably;
     c->lock.unlock();
     return Try::Closed;
 }
+
+/// send_locked sends if it can, and unlocks unless it would block.
+WEIR_ALWAYS_INLINE Try send_locked(ChanCore* c, void* value) {
+    if (c->flags.load(std::memory_order_relaxed) != 0) [[unlikely]] return send_special(c, value);
+    return send_open(c, value);
+}
+
+/// recv_locked receives if it can, and unlocks unless it would block.
+WEIR_ALWAYS_INLINE Try recv_locked(ChanCore* c, void* room) {
+    if (c->flags.load(std::memory_order_relaxed) != 0) [[unlikely]] return recv_special(c, room);
+    return recv_open(c, room);
+}
+
+/// waits_for is the reason to park: `durably` if only the channel's bubble can end it.
+WaitReason waits_for(Try result, WaitReason plainly, WaitReason durably) noexcept { return result == Try::WouldBlock ? plainly : durably; }
 
 } // namespace
 
@@ -123,17 +163,17 @@ void panic_closed_without_value() {
     panic_runtime("receive from a closed channel whose type has no zero value: use a callback without a value, or next()");
 }
 
-Try chan_try_send(ChanCore* c, void* value) noexcept {
+Try chan_try_send(ChanCore* c, void* value) {
     if (c == nullptr) return Try::WouldBlock;
     // Without the lock: a channel seen full and open at one moment may be refused at that moment, as in Go.
-    if (!c->closed.load(std::memory_order_acquire) && c->capacity > 0 && c->count.load(std::memory_order_acquire) == c->capacity) {
+    if (c->flags.load(std::memory_order_acquire) == 0 && c->capacity > 0 && c->count.load(std::memory_order_acquire) == c->capacity) {
         return Try::WouldBlock;
     }
     c->lock.lock();
     return send_locked(c, value);
 }
 
-Try chan_try_recv(ChanCore* c, void* room) noexcept {
+Try chan_try_recv(ChanCore* c, void* room) {
     if (c == nullptr) return Try::WouldBlock;
     c->lock.lock();
     return recv_locked(c, room);
@@ -143,11 +183,11 @@ void chan_send(ChanCore* c, void* value) {
     if (c == nullptr) park_forever(WaitReason::ChanSendNil);
     c->lock.lock();
     Try result = send_locked(c, value);
-    if (result == Try::WouldBlock) {
+    if (result >= Try::WouldBlock) {
         ChanWaiter self;
         self.slot = value;
         c->senders.push_back(self);
-        park_unlock(self, WaitReason::ChanSend, c->lock);
+        park_unlock(self, waits_for(result, WaitReason::ChanSend, WaitReason::SynctestChanSend), c->lock);
         if (!self.ok) result = Try::Closed;
     }
     if (result == Try::Closed) panic_send_on_closed();
@@ -157,11 +197,11 @@ bool chan_recv(ChanCore* c, void* room) {
     if (c == nullptr) park_forever(WaitReason::ChanReceiveNil);
     c->lock.lock();
     Try result = recv_locked(c, room);
-    if (result != Try::WouldBlock) return result == Try::Done;
+    if (result < Try::WouldBlock) return result == Try::Done;
     ChanWaiter self;
     self.slot = room;
     c->receivers.push_back(self);
-    park_unlock(self, WaitReason::ChanReceive, c->lock);
+    park_unlock(self, waits_for(result, WaitReason::ChanReceive, WaitReason::SynctestChanReceive), c->lock);
     return self.ok;
 }
 

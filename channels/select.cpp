@@ -108,9 +108,9 @@ struct Selecting {
 };
 
 /// is_ready tells whether a case could run now; without its channel's lock it is a hint.
-bool is_ready(const SelectEntry& e) noexcept {
+bool is_ready(const SelectEntry& e, std::uint8_t flags) noexcept {
     const ChanCore& c = *e.core;
-    bool closed = c.closed.load(std::memory_order_relaxed);
+    bool closed = (flags & ChanCore::kClosed) != 0;
     std::size_t count = c.count.load(std::memory_order_relaxed);
     if (e.is_send) return closed || !c.receivers.empty() || count < c.capacity;
     return closed || !c.senders.empty() || count > 0;
@@ -122,9 +122,11 @@ std::size_t ready_case(Selecting& s) {
     for (std::size_t i = 0; i < s.live; ++i) {
         std::size_t index = s.waits[i].poll_order;
         SelectEntry& e = s.entries[index];
-        if (!is_ready(e)) continue;
+        std::uint8_t flags = e.core->flags.load(std::memory_order_relaxed);
+        if (flags != 0 && e.core->is_foreign()) [[unlikely]] panic_runtime("select on synctest channel from outside bubble");
+        if (!is_ready(e, flags)) continue;
         Try result = e.is_send ? chan_try_send(e.core, e.slot) : chan_try_recv(e.core, e.slot);
-        if (result == Try::WouldBlock) continue;
+        if (result >= Try::WouldBlock) continue;
         if (e.is_send && result == Try::Closed) panic_send_on_closed();
         e.ok = result == Try::Done;
         return index;
@@ -134,7 +136,8 @@ std::size_t ready_case(Selecting& s) {
 
 bool any_ready(const Selecting& s) noexcept {
     for (std::size_t i = 0; i < s.live; ++i) {
-        if (is_ready(s.entries[s.waits[i].poll_order])) return true;
+        const SelectEntry& e = s.entries[s.waits[i].poll_order];
+        if (is_ready(e, e.core->flags.load(std::memory_order_relaxed))) return true;
     }
     return false;
 }
@@ -186,6 +189,16 @@ void on_timeout(TimerNode& node) {
     ready(*t.waiter);
 }
 
+/// join_bubble makes a select of a bubble's fiber go by its clock, and says why it parks: durably if all its channels are the bubble's.
+WEIR_COLD WaitReason join_bubble(Selecting& s) noexcept {
+    s.timer.bubble = current_bubble();
+    if (s.timer.bubble == nullptr) return WaitReason::Select;
+    for (std::size_t i = 0; i < s.live; ++i) {
+        if (!s.locked(i)->is_bubbled()) return WaitReason::Select;
+    }
+    return WaitReason::SynctestSelect;
+}
+
 std::size_t wait(Selecting& s, std::int64_t timeout_ns, Waiter& self) {
     self.won = &s.won;
     if (timeout_ns >= 0 && timeout_ns != INT64_MAX) {
@@ -195,7 +208,9 @@ std::size_t wait(Selecting& s, std::int64_t timeout_ns, Waiter& self) {
         s.timer.fired = &s.timer_fired;
         s.timer.when = deadline_after(timeout_ns);
     }
-    park(self, s.live == 0 && !s.timed ? WaitReason::SelectNoCases : WaitReason::Select, commit_select, &s);
+    WaitReason reason = WaitReason::Select;
+    if (g_bubbles.load(std::memory_order_relaxed) != 0) [[unlikely]] reason = join_bubble(s);
+    park(self, s.live == 0 && !s.timed ? WaitReason::SelectNoCases : reason, commit_select, &s);
     dequeue(s);
     if (s.timed) timer_stop(s.timer);
     return s.timer_fired ? kSelectTimeout : s.winner->case_index;

@@ -27,9 +27,12 @@ struct TimerCore final : ChanCore {
 
 namespace {
 
+constexpr const char* kForeignStop = "stop of synctest timer from outside bubble";
+constexpr const char* kForeignReset = "reset of synctest timer from outside bubble";
+
 void fire(TimerNode& node) {
     TimerCore& core = *static_cast<TimerCore::Node&>(node).core;
-    time_point now{std::chrono::nanoseconds(mono_now())};
+    time_point now = weir::now();
     {
         std::lock_guard hold(core.lock);
         if (node.period == 0) core.active = false;
@@ -71,6 +74,8 @@ void arm(TimerCore& core, std::int64_t ns, std::int64_t period) {
 
 TimerCore::TimerCore() : ChanCore(kElementType<time_point>, 1) {
     timer.node.core = this;
+    timer.node.bubble = current_bubble();
+    put_in_bubble(current_bubble_id());
     timer.node.callback = fire;
 }
 
@@ -83,12 +88,14 @@ ChanHandle timer_start(std::int64_t ns, std::int64_t period) {
 
 bool timer_core_stop(ChanCore* chan) {
     auto& core = static_cast<TimerCore&>(*chan);
+    if (core.is_foreign()) panic_runtime(kForeignStop);
     std::lock_guard hold(core.setting);
     return disarm(core);
 }
 
 bool timer_core_reset(ChanCore* chan, std::int64_t ns, std::int64_t period) {
     auto& core = static_cast<TimerCore&>(*chan);
+    if (core.is_foreign()) panic_runtime(kForeignReset);
     std::lock_guard hold(core.setting);
     bool was_active = disarm(core);
     arm(core, ns, period);
@@ -106,7 +113,9 @@ class FuncTimer : public std::enable_shared_from_this<FuncTimer> {
 public:
     explicit FuncTimer(std::function<void()> fn) : fn_(std::move(fn)) {
         node_.timer = this;
+        node_.bubble = current_bubble();
         node_.callback = [](TimerNode& node) { static_cast<Node&>(node).timer->fire(); };
+        node_.dropped = [](TimerNode& node) { auto last = std::move(static_cast<Node&>(node).timer->armed_); };
     }
 
     void start(std::int64_t ns) {
@@ -114,12 +123,14 @@ public:
         arm(ns);
     }
     bool stop() {
+        check_bubble(kForeignStop);
         std::shared_ptr<FuncTimer> last; // let go of outside the lock
         std::lock_guard hold(setting_);
         last = disarm();
         return last != nullptr;
     }
     bool reset(std::int64_t ns) {
+        check_bubble(kForeignReset);
         std::shared_ptr<FuncTimer> last;
         std::lock_guard hold(setting_);
         last = disarm();
@@ -132,6 +143,9 @@ private:
         FuncTimer* timer;
     };
 
+    void check_bubble(const char* what) const {
+        if (bubble_id_ != 0 && bubble_id_ != current_bubble_id()) panic_runtime(what);
+    }
     void arm(std::int64_t ns) {
         armed_ = shared_from_this(); // a pending call keeps itself: the handle may be dropped, as in Go
         std::int64_t when = deadline_after(ns);
@@ -152,6 +166,7 @@ private:
     std::function<void()> fn_;
     std::shared_ptr<FuncTimer> armed_;
     SpinLock setting_;
+    const std::uint32_t bubble_id_ = current_bubble_id(); // 0: none
 };
 
 std::shared_ptr<FuncTimer> func_timer_start(std::int64_t ns, std::function<void()> fn) {

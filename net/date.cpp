@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include <weir/detail/bubble.h>
+
 namespace weir::http::detail {
 
 namespace {
@@ -22,6 +24,7 @@ std::string_view DateCache::now() {
     constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
     timespec ts{};
     clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+    if (weir::detail::current_bubble() != nullptr) ts.tv_sec = weir::detail::clock_now() / 1'000'000'000;
     if (ts.tv_sec == second_) return {text_, size_};
     std::tm tm{};
     gmtime_r(&ts.tv_sec, &tm);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <weir/chan.h>
+#include <weir/clock.h>
 
 #include "resolve.h"
 #include "socket.h"
@@ -102,7 +103,7 @@ std::pair<Conn, Error> dial_address(const Context& ctx, const Network& network, 
 /// share_of gives one of `left` addresses its part of the time, at least two seconds of it (Go's partialDeadline).
 Deadline share_of(const std::optional<Clock::time_point>& end, std::size_t left) {
     if (!end) return {};
-    const auto now = Clock::now();
+    const auto now = weir::now();
     const auto rest = *end - now;
     return Deadline(now + std::min(rest, std::max<Clock::duration>(rest / static_cast<long>(left), std::chrono::seconds(2))));
 }
@@ -115,7 +116,7 @@ std::pair<Conn, Error> dial(const Context& ctx, std::string_view network_name, s
         return {Conn(), OpError{"dial", std::string(network_name), "", std::move(at), map_context_error(err)}};
     };
     if (network.name == nullptr) return fail(std::string(address), errorf("unknown network {}", network_name));
-    if (const auto end = ctx.deadline(); end && *end <= Clock::now()) return fail(std::string(address), kDeadlineExceeded);
+    if (const auto end = ctx.deadline(); end && *end <= weir::now()) return fail(std::string(address), kDeadlineExceeded);
     if (ctx.err()) return fail(std::string(address), ctx.err());
     auto [addrs, resolve_error] = detail::resolve(ctx, network, address, detail::Purpose::Dial);
     if (resolve_error) return fail("", resolve_error);

@@ -35,7 +35,7 @@ void ServerConn::serve() {
 void ServerConn::close_if_idle() {
     constexpr auto kPatience = 5s; // Go's: a new connection is about to send its request
     ConnState seen = state_.load(std::memory_order_relaxed);
-    const bool idle = seen == ConnState::Idle || (seen == ConnState::New && Clock::now() - began_ > kPatience);
+    const bool idle = seen == ConnState::Idle || (seen == ConnState::New && weir::now() - began_ > kPatience);
     // acq_rel: pairs with wait_idle(); one of the two wins the connection.
     if (idle && state_.compare_exchange_strong(seen, ConnState::Closing, std::memory_order_acq_rel)) conn_.close();
 }
@@ -50,7 +50,7 @@ void ServerConn::limit_read(Clock::time_point from, std::chrono::nanoseconds lim
 }
 
 void ServerConn::limit_write() {
-    if (settings_->write_timeout > 0ns) conn_.set_write_deadline(Clock::now() + settings_->write_timeout);
+    if (settings_->write_timeout > 0ns) conn_.set_write_deadline(weir::now() + settings_->write_timeout);
 }
 
 void ServerConn::skip_blank_lines() noexcept {
@@ -81,13 +81,13 @@ bool ServerConn::wait_idle() {
         in_.trim();
         out_.trim();
         RequestAccess::reset(request_);
-        limit_read(Clock::now(), settings_->idle_timeout > 0ns ? settings_->idle_timeout : settings_->read_timeout);
+        limit_read(weir::now(), settings_->idle_timeout > 0ns ? settings_->idle_timeout : settings_->read_timeout);
     }
     if (in_.fill(conn_)) return false;
     ConnState waiting = first ? ConnState::New : ConnState::Idle;
     if (!state_.compare_exchange_strong(waiting, ConnState::Active, std::memory_order_acq_rel)) return false;
     if (!first) {
-        began_ = Clock::now();
+        began_ = weir::now();
         limit_read(began_, header_limit);
     }
     return true;
@@ -183,7 +183,7 @@ bool ServerConn::refuse(int status, std::string_view text) {
 void ServerConn::linger() {
     constexpr auto kPatience = 500ms; // Go's
     conn_.close_write();
-    conn_.set_read_deadline(Clock::now() + kPatience);
+    conn_.set_read_deadline(weir::now() + kPatience);
     do {
         in_.drop(in_.size());
     } while (!in_.fill(conn_));

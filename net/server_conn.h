@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include <weir/clock.h>
 #include <weir/context.h>
 #include <weir/http_request.h>
 #include <weir/mutex.h>
@@ -79,7 +80,7 @@ private:
     int host_fields_ = 0;
     bool read_limited_ = false;              // a read deadline is set
     Error read_error_;                       // how the last read failed
-    Clock::time_point began_ = Clock::now(); // when the connection, later the request, came
+    Clock::time_point began_ = weir::now(); // when the connection, later the request, came
 
     std::atomic<ConnState> state_{ConnState::New};
 

@@ -7,6 +7,7 @@
 #include <exception>
 #include <string>
 
+#include "bubble.h"
 #include "fault.h"
 #include "fault_frame.h"
 #include "fiber_main.h"
@@ -83,6 +84,7 @@ void abandon_fiber(const std::shared_ptr<PanicRecord>& why) noexcept {
     report_uncaught(why, *f, policy_of(*f));
     w->reporting.fetch_sub(1, std::memory_order_relaxed);
     if (f->is_system) reporter_crashed(*f);
+    if (Bubble* b = bubble_of(*f)) b->take(why); // reported all the same: its stack is lost
     end_abandoned(f);
     w = this_worker();
     w->leaving = {f, commit_abandon, f};

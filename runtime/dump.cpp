@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <weir/detail/timer.h>
+#include "bubble.h"
 #include "fiber.h"
 #include "jump.h"
 #include "symbols.h"
@@ -24,6 +25,7 @@ constexpr std::size_t kMostStack = 64 << 10; // bytes of a stack looked at
 struct Snapshot {
     std::uint64_t id;
     std::uint64_t parent;
+    std::uint32_t bubble; // 0: none
     FiberState state;
     WaitReason reason;
     std::int64_t parked_since;
@@ -61,9 +63,17 @@ bool trace_parked(const Fiber& f, Trace& out) {
 #endif
 }
 
+/// bubble_id_of may read ties that are just being freed: any number will do then, a fault will not.
+std::uint32_t bubble_id_of(const Fiber& f) noexcept {
+    Ties t;
+    const Ties* ties = f.ties;
+    return ties != nullptr && copy_memory(&t, ties, sizeof t) ? t.bubble_id : 0;
+}
+
 Snapshot snapshot(const Fiber& f) {
     Snapshot s{f.id.load(std::memory_order_relaxed),
                f.parent,
+               bubble_id_of(f),
                f.state.load(std::memory_order_acquire),
                f.reason.load(std::memory_order_relaxed),
                f.parked_since.load(std::memory_order_relaxed),
@@ -79,48 +89,42 @@ std::string since(std::int64_t parked_at) {
     return minutes >= 1 ? ", " + std::to_string(minutes) + " minutes" : "";
 }
 
+/// durable marks what only the bubble can end, unless the reason says so itself.
+const char* durable(const Snapshot& s) {
+    const std::string_view reason = to_string(s.reason);
+    return s.bubble != 0 && is_durable(s.reason) && !reason.ends_with("(durable)") ? " (durable)" : "";
+}
+
 std::string state_text(const Snapshot& s) {
     switch (s.state) {
     case FiberState::Running: return "running";
-    case FiberState::Parked: return to_string(s.reason) + since(s.parked_since);
+    case FiberState::Parked: return std::string(to_string(s.reason)) + durable(s) + since(s.parked_since);
     default: return "runnable";
     }
+}
+
+std::string header(const Snapshot& s) {
+    return "goroutine " + std::to_string(s.id) + " [" + state_text(s) + (s.bubble != 0 ? ", synctest bubble " + std::to_string(s.bubble) : "") + "]:\n";
 }
 
 struct Collected {
     std::vector<Snapshot> fibers;
     std::size_t more = 0;
+
+    void add(const Fiber& f) {
+        if (fibers.size() < kMostFibers) {
+            fibers.push_back(snapshot(f));
+        } else {
+            ++more;
+        }
+    }
 };
 
-} // namespace
-
-std::string dump_all_fibers() {
-    Worker* w = this_worker();
-    Fiber* self = w != nullptr ? w->current : nullptr;
-    std::uint64_t first = self != nullptr ? self->id.load(std::memory_order_relaxed) : 0;
-    Collected all;
-    for_each_fiber(
-        [](Fiber& f, void* arg) {
-            auto& c = *static_cast<Collected*>(arg);
-            FiberState state = f.state.load(std::memory_order_acquire);
-            if (state == FiberState::Free || state == FiberState::New || state == FiberState::Abandoned || f.is_system) return;
-            if (c.fibers.size() < kMostFibers) {
-                c.fibers.push_back(snapshot(f));
-            } else {
-                ++c.more;
-            }
-        },
-        &all);
-    std::sort(all.fibers.begin(), all.fibers.end(),
-              [&](const Snapshot& a, const Snapshot& b) { return (a.id != first) != (b.id != first) ? a.id == first : a.id < b.id; });
-    if (!all.fibers.empty() && all.fibers[0].id == first) {
-        take_trace(all.fibers[0].trace, 1);
-        all.fibers[0].has_stack = true;
-    }
+std::string print(const Collected& all) {
     std::string out;
     std::map<std::vector<void*>, std::string> printed; // many fibers wait at the same place: symbolise it once
     for (const Snapshot& s : all.fibers) {
-        out += "goroutine " + std::to_string(s.id) + " [" + state_text(s) + "]:\n";
+        out += header(s);
         if (s.has_stack) {
             std::vector<void*> key(s.trace.pc.begin(), s.trace.pc.begin() + s.trace.size);
             auto [it, fresh] = printed.try_emplace(key);
@@ -136,6 +140,37 @@ std::string dump_all_fibers() {
     }
     if (all.more != 0) out += "...additional goroutines elided: " + std::to_string(all.more) + "...\n";
     return out;
+}
+
+} // namespace
+
+std::string dump_bubble(Bubble& bubble) {
+    Collected all;
+    for (const Ties* t = bubble.fibers; t != nullptr; t = t->next) all.add(*t->fiber);
+    std::sort(all.fibers.begin(), all.fibers.end(), [](const Snapshot& a, const Snapshot& b) { return a.id < b.id; });
+    return print(all);
+}
+
+std::string dump_all_fibers() {
+    Worker* w = this_worker();
+    Fiber* self = w != nullptr ? w->current : nullptr;
+    std::uint64_t first = self != nullptr ? self->id.load(std::memory_order_relaxed) : 0;
+    Collected all;
+    for_each_fiber(
+        [](Fiber& f, void* arg) {
+            auto& c = *static_cast<Collected*>(arg);
+            FiberState state = f.state.load(std::memory_order_acquire);
+            if (state == FiberState::Free || state == FiberState::New || state == FiberState::Abandoned || f.is_system) return;
+            c.add(f);
+        },
+        &all);
+    std::sort(all.fibers.begin(), all.fibers.end(),
+              [&](const Snapshot& a, const Snapshot& b) { return (a.id != first) != (b.id != first) ? a.id == first : a.id < b.id; });
+    if (!all.fibers.empty() && all.fibers[0].id == first) {
+        take_trace(all.fibers[0].trace, 1);
+        all.fibers[0].has_stack = true;
+    }
+    return print(all);
 }
 
 } // namespace weir::detail

@@ -24,6 +24,7 @@
 
 namespace weir::detail {
 
+struct Bubble;
 struct Worker;
 struct PanicContext;
 struct LocalValues;
@@ -38,6 +39,19 @@ struct FiberExtra {
     Labels labels;
     std::optional<PanicPolicy> panic_policy;
     std::size_t stack_class = 0;
+};
+
+/// Ties is what binds a fiber to more than the runtime: to one OS thread (lock_os_thread), to a bubble (bubble.h). Most fibers have none.
+/// Changed by the fiber itself, save as noted; a waker may read them while the fiber is parked.
+struct Ties {
+    Worker* locked_to = nullptr;    // the worker of lock_os_thread
+    std::uint32_t lock_depth = 0;   // lock_os_thread nesting
+    std::uint32_t bubble_id = 0;    // for dumps
+    Bubble* bubble = nullptr;
+    Fiber* fiber = nullptr;         // whose they are, if listed in the bubble
+    Ties* next = nullptr;           // in the bubble's list; guarded by its lock
+    Ties** place = nullptr;         // what points here in that list; likewise
+    bool durable = false;           // parked where only the bubble can wake it: set before the park is published, cleared by the waker
 };
 
 struct alignas(64) Fiber {
@@ -55,7 +69,6 @@ struct alignas(64) Fiber {
     bool is_main : 1 = false;
     bool is_system : 1 = false;   // the runtime's own: counted and shown nowhere
     bool overflowing : 1 = false; // its instructions are followed (overflow.h); written by the thread that runs it
-    std::uint8_t lock_depth = 0;  // lock_os_thread nesting
     std::atomic<std::uint32_t> runs{0}; // times resumed: a dump that sees it unchanged has read a consistent stack
 
     // Second line: touched at spawn, end, and by slow paths.
@@ -65,7 +78,7 @@ struct alignas(64) Fiber {
     FiberExtra* extra = nullptr;
     LocalValues* locals = nullptr;
     void* created_at = nullptr;
-    Worker* locked_to = nullptr;  // the worker of lock_os_thread
+    Ties* ties = nullptr;         // null: none
     PanicContext* panics = nullptr;
 
     alignas(16) std::byte inline_closure[kInlineClosure];
@@ -100,6 +113,13 @@ inline std::size_t Fiber::stack_class() const noexcept {
 
 /// next_fiber_id hands out ids; workers take them in blocks.
 std::uint64_t take_fiber_ids(std::uint64_t count) noexcept;
+
+/// ties_of gives a fiber ties if it has none yet.
+inline Ties& ties_of(Fiber& f) {
+    if (f.ties == nullptr) f.ties = new Ties;
+    return *f.ties;
+}
+inline Worker* locked_to(const Fiber& f) noexcept { return f.ties != nullptr ? f.ties->locked_to : nullptr; }
 
 void destroy_locals(Fiber& fiber) noexcept;
 void copy_locals(const Fiber& from, Fiber& to);

@@ -6,6 +6,7 @@
 
 #include <weir/detail/alloc.h>
 #include "abandon.h"
+#include "bubble.h"
 #include "futex.h"
 #include "panic_context.h"
 #include "report.h"
@@ -26,6 +27,7 @@ WEIR_NOINLINE Ending run_entry(Fiber* f) {
     } catch (...) {
         if (std::shared_ptr<PanicRecord> panic = finish_entry()) {
             Worker* w = this_worker();
+            if (Bubble* b = bubble_of(*w->current); b != nullptr && b->take(panic)) return Ending::Panicked; // test() goes on with it
             w->reporting.fetch_add(1, std::memory_order_relaxed);
             report_uncaught(panic, *w->current, policy_of(*w->current));
             w->reporting.fetch_sub(1, std::memory_order_relaxed); // of the same worker: printing the user's value may have parked
@@ -64,15 +66,22 @@ void count_end(Worker* w, Fiber* f, Ending ending) noexcept {
     }
 }
 
-void unlock_thread_of(Fiber* f) noexcept {
-    if (f->locked_to == nullptr) return;
-    f->lock_depth = 1;
+void unlock_thread_of(Fiber& f) noexcept {
+    if (locked_to(f) == nullptr) return;
+    f.ties->lock_depth = 1;
     unlock_os_thread();
+}
+
+WEIR_COLD void end_tied_fiber(Fiber* f, Ending ending) noexcept {
+    unlock_thread_of(*f);
+    free_fiber_parts(f);
+    count_end(this_worker(), f, ending);
+    cut_ties(*f);
 }
 
 /// end_fiber takes the ended fiber apart, all but its stack and control block.
 void end_fiber(Worker* w, Fiber* f, Ending ending) noexcept {
-    unlock_thread_of(f);
+    if (f->ties != nullptr) [[unlikely]] return end_tied_fiber(f, ending);
     free_fiber_parts(f);
     count_end(w, f, ending);
 }
@@ -111,8 +120,9 @@ PanicPolicy policy_of(const Fiber& f) noexcept {
 }
 
 void end_abandoned(Fiber* f) noexcept {
-    unlock_thread_of(f);
+    unlock_thread_of(*f);
     count_end(this_worker(), f, Ending::Panicked);
+    cut_ties(*f);
 }
 
 void free_fiber_parts(Fiber* f) noexcept {
@@ -127,8 +137,6 @@ void free_fiber_parts(Fiber* f) noexcept {
     }
     if (f->closure != f->inline_closure) deallocate(f->closure);
     f->closure = f->inline_closure;
-    f->locked_to = nullptr;
-    f->lock_depth = 0;
 }
 
 void fiber_main() noexcept {
@@ -167,6 +175,7 @@ void abandon_fibers() noexcept {
                 stack_recycle(std::exchange(f.stack, nullptr), size_class);
             }
             free_fiber_parts(&f);
+            delete std::exchange(f.ties, nullptr);
             f.context = nullptr;
             f.state.store(FiberState::Free, std::memory_order_relaxed);
             f.next = nullptr;

@@ -50,6 +50,7 @@ void describe_exception(PanicRecord& r, const std::exception_ptr& e) {
         r.type = first.type;
         r.fault = first.fault;
         r.fiber_id = first.fiber_id;
+        r.details = first.details;
         if (first.site != nullptr) r.site = site_of(first.site->trace());
     } catch (const std::exception& x) {
         r.text = x.what();
@@ -204,6 +205,15 @@ std::shared_ptr<PanicRecord> terminated_record() {
     std::shared_ptr<PanicRecord> r = caught(panic_context());
     if (r->kind == PanicKind::Exception) r->kind = PanicKind::Fatal;
     return r;
+}
+
+void throw_detailed(std::string text, std::string details) {
+    PanicContext& pc = panic_context();
+    auto r = crash_record(PanicKind::RuntimeError, std::move(text), {}, take_site(__builtin_return_address(0)));
+    r->details = std::move(details);
+    r->link = live(pc);
+    pc.current = r;
+    throw_record(pc, r);
 }
 
 void panic_runtime(std::string_view text) { weir_throw_panic(PanicKind::RuntimeError, new_panic_value<RuntimeError>(std::string(text))); }

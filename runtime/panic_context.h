@@ -48,6 +48,7 @@ struct PanicRecord : std::enable_shared_from_this<PanicRecord> {
     std::shared_ptr<PanicRecord> link;       // the panic that was current when this one began
     SitePtr site;
     FaultInfo fault;
+    std::string details;                     // printed below its stack: the fibers of a deadlocked bubble
     std::atomic<const std::string*> what{nullptr}; // PanicException::what(), once somebody has asked; owned
     bool abandoned = false;                  // its fiber could not be unwound
     std::atomic<bool> looked_at{false};      // the program has read it; recovered panics that nobody reads are counted
@@ -95,6 +96,9 @@ void note_uncaught() noexcept;
 /// throw_fault panics with a fault of the calling fiber; `site` is where it happened.
 [[noreturn]] void throw_fault(PanicKind kind, std::string text, const FaultInfo& fault, SitePtr site);
 
+/// throw_detailed panics with a RuntimeError of that text, and has more to say than fits there.
+[[noreturn]] void throw_detailed(std::string text, std::string details);
+
 /// crash_record makes the record of a crash that is not thrown.
 std::shared_ptr<PanicRecord> crash_record(PanicKind kind, std::string text, const FaultInfo& fault, SitePtr site);
 
@@ -104,6 +108,9 @@ std::shared_ptr<PanicRecord> terminated_record();
 /// fault_text is Go's message for a fault, and signal_line what Go prints below it: "[signal SIGSEGV: segmentation violation code=... ]".
 std::string fault_text(const FaultInfo& fault);
 std::string signal_line(const FaultInfo& fault);
+
+/// record_stack is Panic::stack(), where it panicked and the details. Symbolises: slow.
+std::string record_stack(const PanicRecord& record);
 
 /// record_message is Panic::message(): the value as Go prints it.
 std::string record_message(const PanicRecord& record);

@@ -65,7 +65,7 @@ std::string PanicReport::text() const {
     std::string out = chain;
     if (abandoned) out += "[fiber abandoned: its code could not be unwound; its destructors did not run and its stack is kept]\n";
     if (suppressed != 0) out += "[" + std::to_string(suppressed) + " identical reports suppressed]\n";
-    return out + "\ngoroutine " + std::to_string(fiber_id) + " [running]:\n" + stack + created_by;
+    return out + "\ngoroutine " + std::to_string(fiber_id) + " [running]:\n" + stack + created_by + (details.empty() ? "" : "\n" + details);
 }
 
 std::string PanicReport::json() const {
@@ -85,6 +85,7 @@ std::string PanicReport::json() const {
     member(out, "chain", quoted(chain));
     member(out, "stack", quoted(stack));
     member(out, "created_by", quoted(created_by));
+    if (!details.empty()) member(out, "details", quoted(details));
     return out + "}";
 }
 

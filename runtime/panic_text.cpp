@@ -45,6 +45,11 @@ std::string record_message(const PanicRecord& record) {
     }
 }
 
+std::string record_stack(const PanicRecord& record) {
+    const std::string stack = record.site != nullptr ? print_trace(record.site->trace().addresses()) : "";
+    return record.details.empty() ? stack : stack + "\n" + record.details;
+}
+
 std::string indent_lines(std::string text) {
     for (std::size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at + 2)) text.insert(at + 1, "\t");
     return text;
@@ -97,10 +102,7 @@ std::string Panic::type_name() const { return looked_at(record_).type != nullptr
 std::uint64_t Panic::fiber_id() const noexcept { return record_->fiber_id; }
 bool Panic::recovered() const noexcept { return record_->was_recovered; }
 
-std::string Panic::stack() const {
-    if (looked_at(record_).site == nullptr) return {};
-    return detail::print_trace(record_->site->trace().addresses());
-}
+std::string Panic::stack() const { return detail::record_stack(looked_at(record_)); }
 
 std::vector<Panic> Panic::replaced() const {
     std::vector<Panic> out;
@@ -116,11 +118,18 @@ PanicException::PanicException(Panic panic) noexcept : panic_(std::move(panic)) 
 
 PanicException::~PanicException() { detail::rearm_overflow(); } // the end of the catch block that ended the panic
 
+namespace {
+
+/// what_of is the message, and the details: who catches a std::exception prints nothing else.
+std::string what_of(const detail::PanicRecord& r) { return r.details.empty() ? detail::record_message(r) : detail::record_message(r) + "\n\n" + r.details; }
+
+} // namespace
+
 const char* PanicException::what() const noexcept {
     std::atomic<const std::string*>& what = panic_.record()->what;
     const std::string* text = what.load(std::memory_order_acquire); // acquire: pairs with the exchange below
     if (text != nullptr) return text->c_str();
-    auto fresh = std::make_unique<const std::string>(detail::record_message(*panic_.record()));
+    auto fresh = std::make_unique<const std::string>(what_of(*panic_.record()));
     // release: publishes the text; acquire: of another thread that was faster.
     if (what.compare_exchange_strong(text, fresh.get(), std::memory_order_acq_rel, std::memory_order_acquire)) text = fresh.release();
     return text->c_str();

@@ -11,6 +11,7 @@
 
 #include <weir/detail/park.h>
 #include <weir/detail/timer.h>
+#include "bubble.h"
 #include "check.h"
 #include "runtime_lock.h"
 
@@ -253,8 +254,20 @@ PollResult poll_wait(PollDesc* pd, PollMode mode) noexcept {
     }
 }
 
+namespace {
+
+/// real_time is a deadline of the calling fiber's clock on the real one: the world outside does not wait for a bubble's (as in Go).
+std::int64_t real_time(std::int64_t when) noexcept {
+    if (when == 0 || when == kNever || current_bubble() == nullptr) return when;
+    const std::int64_t left = when - clock_now();
+    return left <= 0 ? 1 : mono_now() + std::min(left, kNever / 2);
+}
+
+} // namespace
+
 void poll_set_deadline(PollDesc* pd, PollMode mode, std::int64_t when) {
     PollDesc::Direction& d = pd->of(mode);
+    when = real_time(when);
     bool past = when != 0 && when <= mono_now();
     {
         std::lock_guard hold(pd->lock);

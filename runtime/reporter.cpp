@@ -185,6 +185,7 @@ PanicReport make_report(const Obituary& o) {
     r.type_name = p.type != nullptr ? type_name(*p.type) : "";
     r.chain = panic_chain_text(p);
     if (p.site != nullptr) r.stack = print_trace(p.site->trace().addresses());
+    r.details = p.details;
     r.created_by = print_created(o.created_at, o.parent);
     r.fiber_id = o.fiber_id;
     r.fiber_name = o.fiber_name;

@@ -11,6 +11,7 @@
 #include <weir/go.h>
 #include <weir/runtime.h>
 #include "abandon.h"
+#include "bubble.h"
 #include "fault.h"
 #include <weir/detail/fence.h>
 #include "futex.h"
@@ -155,6 +156,7 @@ struct Running {
     ~Running() {
         for (auto* fn : sched.at_end) fn();
         sched.forget_timers(); // before the stacks that some lie on
+        forget_bubbles();
         abandon_fibers();
         forget_reports();
         close_symbols();

@@ -10,6 +10,7 @@
 #include <weir/go.h>
 #include <weir/sleep.h>
 #include <weir/detail/alloc.h>
+#include "bubble.h"
 #include "check.h"
 #include <weir/detail/fence.h>
 #include "fiber.h"
@@ -86,6 +87,10 @@ void count_spawned(const Fiber& f, Worker* w, Scheduler* s) noexcept {
     }
 }
 
+WEIR_COLD void inherit_bubble(const Fiber& parent, Fiber& child) {
+    if (Bubble* b = bubble_of(parent)) b->join(child);
+}
+
 void park_thread(Waiter& self, ParkCommit commit, void* arg) noexcept {
     if (!commit(arg)) return;
     std::atomic<std::uint32_t>& word = *self.signal;
@@ -123,7 +128,11 @@ SpawnSlot spawn_begin(std::size_t size, std::size_t align, const GoOptions* opti
     }
     Fiber* f = new_fiber(w, size_class);
     Fiber* parent = w != nullptr ? w->current : nullptr;
-    f->parent = parent != nullptr ? parent->id.load(std::memory_order_relaxed) : 0;
+    f->parent = 0;
+    if (parent != nullptr) {
+        f->parent = parent->id.load(std::memory_order_relaxed);
+        if (parent->ties != nullptr) [[unlikely]] inherit_bubble(*parent, *f);
+    }
     f->saved_errno = 0;
     f->eh_caught = nullptr;
     f->eh_uncaught = 0;
@@ -159,6 +168,7 @@ void spawn_commit(Fiber* f, void (*entry)(void*), void* site) noexcept {
 
 void spawn_cancel(Fiber* f) noexcept {
     free_fiber_parts(f);
+    cut_ties(*f);
     f->state.store(FiberState::Free, std::memory_order_relaxed);
     if (Stack* s = std::exchange(f->stack, nullptr)) {
         s->next = nullptr;
@@ -174,6 +184,7 @@ void spawn_system(void (*fn)(void*), void* arg, std::size_t stack_max) {
     SpawnSlot slot = spawn_begin(sizeof(Closure), alignof(Closure), options.stack_max != 0 ? &options : nullptr);
     new (slot.closure) Closure(fn, arg);
     slot.fiber->is_system = true;
+    cut_ties(*slot.fiber);
     spawn_commit(slot.fiber, &closure_entry<Closure>, nullptr);
 }
 
@@ -202,6 +213,12 @@ const char* to_string(WaitReason reason) noexcept {
     case WaitReason::MainWait: return "waiting for other fibers to end";
     case WaitReason::Blocking: return "syscall";
     case WaitReason::LockedThread: return "locked to thread";
+    case WaitReason::SynctestRun: return "synctest.Run";
+    case WaitReason::SynctestWait: return "synctest.Wait";
+    case WaitReason::SynctestChanReceive: return "chan receive (durable)";
+    case WaitReason::SynctestChanSend: return "chan send (durable)";
+    case WaitReason::SynctestSelect: return "select (durable)";
+    case WaitReason::SynctestWaitGroupWait: return "sync.WaitGroup.Wait (durable)";
     }
     return "waiting";
 }
@@ -210,12 +227,43 @@ Waiter::Waiter() noexcept : fiber(current_fiber()) {}
 
 bool on_fiber() noexcept { return current_fiber() != nullptr; }
 
+namespace {
+
+/// DurablePark is a park that the fiber's bubble counts.
+struct DurablePark {
+    Bubble* bubble;
+    Ties* ties;
+    ParkCommit commit;
+    void* arg;
+};
+
+bool commit_durable(void* arg) {
+    DurablePark p = *static_cast<DurablePark*>(arg); // on the parked stack, which goes on as soon as the waiter is published
+    if (!p.commit(p.arg)) {
+        p.ties->durable = false;
+        return false;
+    }
+    p.bubble->blocked(); // afterwards: a waker may have counted it as running meanwhile, and never is the count too low
+    return true;
+}
+
+WEIR_COLD void park_durably(Worker* w, Fiber* f, DurablePark p) noexcept {
+    p.ties->durable = true;
+    w->leaving = {f, commit_durable, &p};
+    switch_away(w, w->pick_local());
+}
+
+} // namespace
+
 void park(Waiter& self, WaitReason reason, ParkCommit commit, void* arg) noexcept {
     Fiber* f = self.fiber;
     if (f == nullptr) [[unlikely]] return park_thread(self, commit, arg);
     Worker* w = this_worker();
     f->reason.store(reason, std::memory_order_relaxed);
     f->parked_since.store(w->sched.coarse_now.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    if (f->ties != nullptr) [[unlikely]] {
+        if (Bubble* b = bubble_of(*f); b != nullptr && is_durable(reason)) return park_durably(w, f, {b, f->ties, commit, arg});
+    }
     w->leaving = {f, commit, arg};
     switch_away(w, w->pick_local());
 }
@@ -238,15 +286,29 @@ void ready(Waiter& waiter) noexcept {
     futex_wake(*word, 1);
 }
 
+namespace {
+
+/// wake_tied does what is special about waking a fiber with ties. True when that was all.
+WEIR_COLD bool wake_tied(Fiber* f) noexcept {
+    Ties& t = *f->ties;
+    if (t.durable && !t.bubble->resume(t)) {
+        f->state.store(FiberState::Parked, std::memory_order_relaxed); // left over by a bubble that has ended: it never goes on
+        return true;
+    }
+    Worker* owner = t.locked_to;
+    if (owner == nullptr) return false;
+    owner->locked_ready.store(f, std::memory_order_release); // release: pairs with the exchange in wait_for_locked()
+    owner->wake.fetch_add(1, std::memory_order_release);
+    futex_wake(owner->wake, 1);
+    return true;
+}
+
+} // namespace
+
 void make_runnable(Fiber* f, bool hot) noexcept {
     f->state.store(FiberState::Runnable, std::memory_order_relaxed);
     Worker* w = this_worker();
-    if (Worker* owner = f->locked_to; owner != nullptr) [[unlikely]] {
-        owner->locked_ready.store(f, std::memory_order_release); // release: pairs with the exchange in wait_for_locked()
-        owner->wake.fetch_add(1, std::memory_order_release);
-        futex_wake(owner->wake, 1);
-        return;
-    }
+    if (f->ties != nullptr && wake_tied(f)) [[unlikely]] return;
     if (w == nullptr) [[unlikely]] {
         Scheduler* s = scheduler();
         s->submit_global(f);
@@ -269,6 +331,28 @@ struct SleepTimer : TimerNode {
     Waiter* waiter;
 };
 
+/// sleep_till parks the caller until `when` on the clock of `bubble` (null: the real one).
+void sleep_till(std::int64_t when, Bubble* bubble, WaitReason reason) noexcept {
+    Waiter self;
+    SleepTimer timer;
+    timer.waiter = &self;
+    timer.bubble = bubble;
+    timer.when = when;
+    timer.callback = [](TimerNode& node) { ready(*static_cast<SleepTimer&>(node).waiter); };
+    // Armed in the commit: it cannot fire before this fiber can be resumed.
+    park(
+        self, reason,
+        [](void* p) {
+            auto& t = *static_cast<SleepTimer*>(p);
+            timer_arm(t, t.when);
+            return true;
+        },
+        &timer);
+}
+
+/// yield_locked lets others run while the caller keeps its OS thread: in a bubble too no time passes by that.
+void yield_locked() noexcept { sleep_till(mono_now() + 1, nullptr, WaitReason::LockedThread); }
+
 } // namespace
 
 void sleep_ns(std::int64_t ns) noexcept {
@@ -278,24 +362,12 @@ void sleep_ns(std::int64_t ns) noexcept {
         while (nanosleep(&ts, &ts) != 0) {}
         return;
     }
-    Waiter self;
     if (ns == INT64_MAX) {
+        Waiter self;
         park(self, WaitReason::Sleep, [](void*) { return true; }, nullptr);
         return;
     }
-    SleepTimer timer;
-    timer.waiter = &self;
-    timer.callback = [](TimerNode& node) { ready(*static_cast<SleepTimer&>(node).waiter); };
-    timer.when = deadline_after(ns);
-    // Armed in the commit: it cannot fire before this fiber can be resumed.
-    park(
-        self, WaitReason::Sleep,
-        [](void* p) {
-            auto& t = *static_cast<SleepTimer*>(p);
-            timer_arm(t, t.when);
-            return true;
-        },
-        &timer);
+    sleep_till(deadline_after(ns), current_bubble(), WaitReason::Sleep);
 }
 
 } // namespace weir::detail
@@ -309,8 +381,8 @@ void yield() noexcept {
         sched_yield();
         return;
     }
-    if (f->locked_to != nullptr) {
-        detail::sleep_ns(1);
+    if (detail::locked_to(*f) != nullptr) {
+        detail::yield_locked();
         return;
     }
     detail::Fiber* to = w->pick_local();

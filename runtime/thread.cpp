@@ -31,13 +31,13 @@ void give_seat_away(Worker& w) noexcept {
 
 void blocking_enter() noexcept {
     Worker* w = this_worker();
-    if (w == nullptr || w->current == nullptr || w->current->locked_to != nullptr) return;
+    if (w == nullptr || w->current == nullptr || locked_to(*w->current) != nullptr) return;
     give_seat_away(*w);
 }
 
 void blocking_leave() noexcept {
     Worker* w = this_worker();
-    if (w == nullptr || w->current == nullptr || w->current->locked_to != nullptr) return;
+    if (w == nullptr || w->current == nullptr || locked_to(*w->current) != nullptr) return;
     Scheduler& s = w->sched;
     std::lock_guard hold(s.idle_lock);
     if (w->mode.load(std::memory_order_relaxed) != WorkerMode::Detached) return;
@@ -54,8 +54,8 @@ void blocking_leave() noexcept {
 void lock_os_thread() {
     detail::Worker* w = detail::this_worker();
     detail::Fiber* f = w != nullptr ? w->current : nullptr;
-    if (f == nullptr || f->lock_depth++ > 0) return;
-    f->locked_to = w;
+    if (f == nullptr || detail::ties_of(*f).lock_depth++ > 0) return;
+    f->ties->locked_to = w;
     w->locked = f;
     w->attention.fetch_or(detail::Worker::kLocked, std::memory_order_relaxed);
     detail::give_seat_away(*w);
@@ -64,8 +64,8 @@ void lock_os_thread() {
 void unlock_os_thread() {
     detail::Worker* w = detail::this_worker();
     detail::Fiber* f = w != nullptr ? w->current : nullptr;
-    if (f == nullptr || f->lock_depth == 0 || --f->lock_depth > 0) return;
-    f->locked_to = nullptr;
+    if (f == nullptr || f->ties == nullptr || f->ties->lock_depth == 0 || --f->ties->lock_depth > 0) return;
+    f->ties->locked_to = nullptr;
     w->locked = nullptr;
     w->attention.fetch_and(~detail::Worker::kLocked, std::memory_order_relaxed);
     w->attention.fetch_or(detail::Worker::kCheckSeat, std::memory_order_relaxed); // it takes a seat at the next pick

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <sched.h>
 
+#include "bubble.h"
 #include "scheduler.h"
 
 namespace weir::detail {
@@ -17,7 +18,7 @@ std::int64_t mono_now() noexcept {
 }
 
 std::int64_t deadline_after(std::int64_t ns) noexcept {
-    std::int64_t now = mono_now();
+    std::int64_t now = clock_now();
     return ns > kNever - now ? kNever : now + std::max<std::int64_t>(ns, 0);
 }
 
@@ -116,14 +117,32 @@ void TimerHeap::forget_all() noexcept {
     publish_first();
 }
 
-void timer_arm(TimerNode& node, std::int64_t when) {
-    TimerHeap& heap = scheduler_timer_heap();
+void TimerHeap::drop_all() {
+    std::vector<Entry> dropped;
     {
-        std::lock_guard hold(heap.lock);
-        node.when = when;
-        node.heap = &heap;
-        heap.insert(node);
+        std::lock_guard hold(lock);
+        for (Entry& entry : nodes) entry.node->armed = false;
+        std::erase_if(nodes, [](const Entry& entry) { return entry.node->dropped == nullptr; }); // those may be gone from here on
+        dropped.swap(nodes);
+        publish_first();
     }
+    for (Entry& entry : dropped) entry.node->dropped(*entry.node);
+}
+
+void TimerHeap::arm(TimerNode& node, std::int64_t when) {
+    std::lock_guard hold(lock);
+    node.when = when;
+    node.heap = this;
+    insert(node);
+}
+
+void timer_arm(TimerNode& node, std::int64_t when) {
+    if (Bubble* b = node.bubble) {
+        b->timers.arm(node, when);
+        if (when <= b->now) b->timers.run_due(b->now); // before the bubble blocks: Timer(0s) can be received from at once, as in Go
+        return;
+    }
+    scheduler_timer_heap().arm(node, when);
     scheduler_timer_armed(when);
 }
 

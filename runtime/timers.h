@@ -1,4 +1,4 @@
-// TimerHeap: pending timers of one worker, a 4-ary heap by time.
+// TimerHeap: pending timers of one worker or bubble, a 4-ary heap by time.
 //
 // Any thread may arm, stop, or run what is due: the heap's lock guards it and the place fields of its nodes. Callbacks run without the lock, one
 // at a time a heap; `running` names the node meanwhile, which timer_stop() waits out. A node that fires once may be gone as soon as
@@ -33,9 +33,12 @@ struct TimerHeap {
     bool run_due(std::int64_t now);
     /// forget_all disarms everything: the heap is about to go, its nodes may stay.
     void forget_all() noexcept;
+    /// drop_all does, and tells the nodes that want to know.
+    void drop_all();
 
 private:
     friend void timer_arm(TimerNode&, std::int64_t);
+    void arm(TimerNode& node, std::int64_t when);
     friend bool timer_stop(TimerNode&) noexcept;
     void insert(TimerNode& node);
     void remove(TimerNode& node) noexcept;

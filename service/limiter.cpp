@@ -76,7 +76,7 @@ void Limiter::give_back(const Reservation& r, std::int64_t now) noexcept {
 }
 
 Error Limiter::wait(const Context& ctx, int n) {
-    const time_point now = std::chrono::steady_clock::now();
+    const time_point now = weir::now();
     if (const int most = burst(); n > most && limit() != kInf) return errorf("rate: Wait(n={}) exceeds limiter's burst {}", n, most);
     if (Error err = ctx.err()) return err;
     std::int64_t most_wait = kForever;

@@ -14,6 +14,7 @@ const chan<void>& closed_channel() {
     static const chan<void>* const closed = [] {
         auto* c = new chan<void>; // never freed: links may outlive static destructors
         c->close();
+        ChanAccess::core(*c)->put_out_of_bubble(); // whichever fiber was the first to ask
         return c;
     }();
     return *closed;
@@ -27,10 +28,22 @@ CancelLink* find_cancel_link(const Context& ctx) { return const_cast<CancelLink*
 
 CancelLink::~CancelLink() { ContextAccess::release(up_); }
 
+/// make_done is of the bubble that the link was made in, not of whoever asks first: contexts from outside may end there.
+chan<void> CancelLink::make_done() const {
+    chan<void> done;
+    ChanAccess::core(done)->put_in_bubble(bubble_id_);
+    return done;
+}
+
+/// check_bubble stops an end that comes from outside the bubble whose fibers may wait for it. Fatal as in Go: half a tree may have ended by now.
+void CancelLink::check_bubble() const {
+    if (bubble_id_ != current_bubble_id() && bubble_exists(bubble_id_)) fatal("close of synctest channel from outside bubble");
+}
+
 recv_chan<void> CancelLink::done() const {
     // acquire: pairs with the release below; done_ is set.
     if (has_done_.load(std::memory_order_acquire)) return done_;
-    chan<void> fresh = live() ? chan<void>() : closed_channel();
+    chan<void> fresh = live() ? make_done() : closed_channel();
     lock_.lock();
     if (!has_done_.load(std::memory_order_relaxed)) {
         done_ = stage_.load(std::memory_order_relaxed) == Stage::Live ? std::move(fresh) : closed_channel();
@@ -62,6 +75,7 @@ const ContextBase* CancelLink::step(const ContextKey& key, ContextValue& found) 
 }
 
 void CancelLink::end(const Error& err, const Error& reason, Ender ender) {
+    if (bubble_id_ != 0) [[unlikely]] check_bubble();
     lock_.lock();
     if (stage_.load(std::memory_order_relaxed) != Stage::Live) {
         lock_.unlock();
@@ -75,6 +89,7 @@ void CancelLink::end(const Error& err, const Error& reason, Ender ender) {
     stage_.store(close ? Stage::Ending : Stage::Ended, std::memory_order_release);
     lock_.unlock();
     if (close) {
+        if (bubble_id_ != current_bubble_id()) ChanAccess::core(done_)->put_out_of_bubble(); // which has ended: anyone may close it
         done_.close();
         stage_.store(Stage::Ended, std::memory_order_release);
     }

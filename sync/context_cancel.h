@@ -18,6 +18,7 @@
 #include <string>
 
 #include <weir/context.h>
+#include <weir/detail/bubble.h>
 #include <weir/detail/spinlock.h>
 #include <weir/detail/timer.h>
 
@@ -67,6 +68,7 @@ protected:
     virtual void catch_up() {}
 
     mutable SpinLock lock_;
+    const std::uint32_t bubble_id_ = current_bubble_id(); // the bubble that made it, and may end it; 0: none
 
 private:
     enum class Stage : std::uint8_t {
@@ -80,6 +82,8 @@ private:
 
     void end(const Error& err, const Error& reason, Ender ender);
     bool has_ended() const noexcept;
+    chan<void> make_done() const;
+    void check_bubble() const;
     bool add_child(CancelLink& child) noexcept;
     CancelLink* first_child() noexcept;
     void unlink() noexcept;

@@ -20,6 +20,7 @@ public:
         : CancelLink(parent, Context::time_point(std::chrono::nanoseconds(when))), when_(when),
           timeout_reason_(std::move(reason)) {
         timer_.link = this;
+        timer_.bubble = detail::current_bubble();
         timer_.callback = [](detail::TimerNode& node) { static_cast<Timer&>(node).link->fire(); };
     }
 
@@ -31,7 +32,7 @@ public:
 
     void start() {
         if (when_ == INT64_MAX) return;
-        if (when_ <= detail::mono_now()) return cancel(kDeadlineExceeded, timeout_reason_);
+        if (when_ <= detail::clock_now()) return cancel(kDeadlineExceeded, timeout_reason_);
         timer_arm(timer_, when_);
         // Either on_end() finds armed_ set, or this finds that the link has ended: both look under lock_ after their own change.
         lock_.lock();

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <ctime>
 
-#include <weir/detail/timer.h>
+#include <weir/clock.h>
 
 namespace weir::detail {
 
@@ -37,9 +37,9 @@ std::string duration_text(std::int64_t ns) {
 }
 
 std::string deadline_text(std::int64_t when) {
-    const std::int64_t left = when - mono_now();
+    const std::int64_t left = when - clock_now();
     const std::int64_t wall =
-        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+        std::chrono::duration_cast<std::chrono::nanoseconds>(wall_now().time_since_epoch()).count();
     const std::string bracket = " [" + duration_text(left) + "]";
     if (left > INT64_MAX - wall) return "never" + bracket;
     const std::int64_t at = wall + left;

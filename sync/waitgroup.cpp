@@ -17,7 +17,19 @@ void WaitGroup::add_slow(std::int32_t count) {
     detail::ready_all(first);
 }
 
+/// join_bubble ties a round to the caller's bubble, or to none. Only called while there is some bubble: an id of one that has ended matches nobody.
+void WaitGroup::join_bubble() {
+    const std::uint32_t mine = detail::current_bubble_id();
+    const std::uint32_t its = bubble_id_.load(std::memory_order_relaxed);
+    if (mine == its) return;
+    if (state_.load(std::memory_order_relaxed) == 0) return bubble_id_.store(mine, std::memory_order_relaxed);
+    if (mine != 0 && its != 0) panic("sync: WaitGroup.Add called from multiple synctest bubbles");
+    panic("sync: WaitGroup.Add called from inside and outside synctest bubble");
+}
+
 void WaitGroup::wait_slow() noexcept {
+    const std::uint32_t bubble = detail::current_bubble_id();
+    const bool durable = bubble != 0 && bubble == bubble_id_.load(std::memory_order_relaxed);
     detail::Waiter self;
     lock_.lock();
     std::uint64_t s = state_.load(std::memory_order_acquire);
@@ -29,7 +41,7 @@ void WaitGroup::wait_slow() noexcept {
         // The CAS finds the counter above zero, so whoever brings it to zero sees this waiter.
     } while (!state_.compare_exchange_weak(s, s + 1, std::memory_order_acq_rel, std::memory_order_acquire));
     list_.push_back(self);
-    detail::park_unlock(self, detail::WaitReason::WaitGroupWait, lock_);
+    detail::park_unlock(self, durable ? detail::WaitReason::SynctestWaitGroupWait : detail::WaitReason::WaitGroupWait, lock_);
 }
 
 } // namespace weir

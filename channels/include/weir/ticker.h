@@ -14,11 +14,10 @@
 #include <memory>
 
 #include <weir/chan.h>
+#include <weir/clock.h>
 #include <weir/sleep.h>
 
 namespace weir {
-
-using time_point = std::chrono::steady_clock::time_point;
 
 namespace detail {
 

@@ -1,6 +1,6 @@
 // net::Deadline: a point in time from either clock, or none.
 //
-//     conn.set_read_deadline(std::chrono::steady_clock::now() + 5s);
+//     conn.set_read_deadline(weir::now() + 5s);
 //     conn.set_deadline({});                              // no deadline; a default-constructed time_point says the same
 //
 // A value; thread safe as an int. A system_clock time is converted when the Deadline is made: later changes of the clock do not
@@ -11,6 +11,8 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+
+#include <weir/clock.h>
 
 namespace weir::net {
 
@@ -23,9 +25,9 @@ public:
     template <class D>
     Deadline(std::chrono::time_point<std::chrono::system_clock, D> t) noexcept { // NOLINT(google-explicit-constructor)
         if (t.time_since_epoch().count() == 0) return;
-        const auto left = saturate(t.time_since_epoch()) - saturate(std::chrono::system_clock::now().time_since_epoch());
+        const auto left = saturate(t.time_since_epoch()) - saturate(wall_now().time_since_epoch());
         when_ =
-            from_epoch(std::chrono::steady_clock::now().time_since_epoch() + std::chrono::nanoseconds(std::min(left, kMax / 2)));
+            from_epoch(now().time_since_epoch() + std::chrono::nanoseconds(std::min(left, kMax / 2)));
     }
 
     /// when is in ns of the monotonic clock; 0: no deadline; its maximum: never.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <weir/chan.h>
+#include <weir/clock.h>
 #include <weir/cond.h>
 #include <weir/context.h>
 #include <weir/debug.h>
@@ -26,6 +27,7 @@
 #include <weir/signal_context.h>
 #include <weir/singleflight.h>
 #include <weir/sleep.h>
+#include <weir/synctest.h>
 #include <weir/ticker.h>
 #include <weir/value.h>
 #include <weir/waitgroup.h>

@@ -94,7 +94,7 @@ public:
     PanicKind kind() const noexcept;
     /// type_name is the demangled type of the value or exception.
     std::string type_name() const;
-    /// stack is the printable trace of the place that panicked. Symbolises: slow.
+    /// stack is the printable trace of the place that panicked; of a deadlocked bubble also those of its fibers. Symbolises: slow.
     std::string stack() const;
     /// fiber_id is the fiber that panicked; 0 for a plain OS thread.
     std::uint64_t fiber_id() const noexcept;

@@ -28,6 +28,7 @@ struct PanicReport {
     std::string chain;                 ///< "panic: ..." lines: the panics it replaced, then itself; and Go's "[signal ...]" line of a fault
     std::string stack;                 ///< where it happened, as Go prints a stack
     std::string created_by;            ///< where the fiber was started
+    std::string details;               ///< the fibers of a deadlocked bubble (synctest.h), else empty
     std::uint64_t fiber_id = 0;
     std::string fiber_name;
     Labels labels;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include <weir/clock.h>
 #include <weir/detail/config.h>
 
 namespace weir {
@@ -24,7 +25,7 @@ constexpr std::int64_t to_ns(std::chrono::duration<Rep, Period> d) {
 /// ns_until is the time from now to t in whole nanoseconds, 0 when it has passed. Compared first: the difference to the least time point overflows.
 template <class Clock, class Duration>
 std::int64_t ns_until(std::chrono::time_point<Clock, Duration> t) {
-    auto now = Clock::now();
+    auto now = time_of<Clock>();
     return t <= now ? 0 : to_ns(t - now);
 }
 
@@ -36,7 +37,7 @@ void sleep(std::chrono::duration<Rep, Period> d) noexcept {
     detail::sleep_ns(detail::to_ns(d));
 }
 
-/// sleep_until blocks until Clock reaches t.
+/// sleep_until blocks until Clock reaches t; in a bubble, until weir::now() or weir::wall_now() does.
 template <class Clock, class Duration>
 void sleep_until(std::chrono::time_point<Clock, Duration> t) noexcept {
     detail::sleep_ns(detail::ns_until(t));

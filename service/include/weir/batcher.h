@@ -21,6 +21,7 @@
 #include <vector>
 
 #include <weir/chan.h>
+#include <weir/clock.h>
 #include <weir/cond.h>
 #include <weir/defer.h>
 #include <weir/error.h>
@@ -88,8 +89,6 @@ public:
     }
 
 private:
-    using Clock = std::chrono::steady_clock;
-
     static BatcherOptions with_defaults(BatcherOptions options) {
         if (options.size == 0) panic("batcher: a batch needs at least one item");
         if (options.most_pending == 0) options.most_pending = 10 * options.size;
@@ -102,7 +101,7 @@ private:
         if (closed_) return false;
         pending_.push_back(std::move(item));
         ++stats_.added;
-        if (pending_.size() == 1) first_ = Clock::now();
+        if (pending_.size() == 1) first_ = now();
         if (pending_.size() == 1 || pending_.size() == options_.size) changed_.try_send(); // one wake-up waiting is enough
         return true;
     }
@@ -111,7 +110,7 @@ private:
         for (;;) {
             std::unique_lock lock(mu_);
             const bool full = pending_.size() >= options_.size;
-            const auto left = options_.interval - (Clock::now() - first_);
+            const auto left = options_.interval - (now() - first_);
             if (full || (!pending_.empty() && (closed_ || left.count() <= 0))) {
                 std::vector<T> batch = take_batch();
                 lock.unlock();
@@ -159,7 +158,7 @@ private:
     mutable Mutex mu_;
     Cond room_{mu_};
     std::vector<T> pending_;   // guarded by mu_, as is all below
-    Clock::time_point first_;  // when the oldest of pending_ came
+    time_point first_;  // when the oldest of pending_ came
     bool closed_ = false;
     Stats stats_;
     WaitGroup running_;

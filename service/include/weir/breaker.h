@@ -23,6 +23,7 @@
 #include <utility>
 
 #include <weir/chan.h>
+#include <weir/clock.h>
 #include <weir/context.h>
 #include <weir/defer.h>
 #include <weir/detail/config.h>
@@ -47,7 +48,7 @@ struct BreakerOptions {
     std::chrono::nanoseconds window = std::chrono::seconds(10);
     std::chrono::nanoseconds open_for = std::chrono::seconds(5);
     /// The clock, for tests.
-    std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;
+    std::function<std::chrono::steady_clock::time_point()> now = weir::now;
 };
 
 enum class BreakerState : std::uint8_t { Closed, Open, HalfOpen };

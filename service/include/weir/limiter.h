@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <limits>
 
+#include <weir/clock.h>
 #include <weir/context.h>
 #include <weir/detail/config.h>
 #include <weir/detail/spinlock.h>
@@ -30,10 +31,10 @@ public:
     /// ok tells whether the events can happen at all: n is not above the burst.
     bool ok() const noexcept { return ok_; }
     /// delay is how long to wait before acting: zero for at once, the maximum if not ok().
-    std::chrono::nanoseconds delay() const { return delay_from(std::chrono::steady_clock::now()); }
+    std::chrono::nanoseconds delay() const { return delay_from(weir::now()); }
     std::chrono::nanoseconds delay_from(time_point t) const noexcept;
     /// cancel says that the events will not happen, and gives their tokens back as far as later reservations have not counted on them.
-    void cancel() { cancel_at(std::chrono::steady_clock::now()); }
+    void cancel() { cancel_at(weir::now()); }
     void cancel_at(time_point t) noexcept;
 
 private:
@@ -66,11 +67,11 @@ public:
     Limiter& operator=(const Limiter&) = delete;
 
     /// allow tells whether n events may happen now, and counts them if so.
-    bool allow(int n = 1) { return allow_at(std::chrono::steady_clock::now(), n); }
+    bool allow(int n = 1) { return allow_at(weir::now(), n); }
     bool allow_at(time_point t, int n) { return take(to_ns(t), n, 0).ok_; }
 
     /// reserve counts n events, and says when they may happen.
-    Reservation reserve(int n = 1) { return reserve_at(std::chrono::steady_clock::now(), n); }
+    Reservation reserve(int n = 1) { return reserve_at(weir::now(), n); }
     Reservation reserve_at(time_point t, int n) { return take(to_ns(t), n, kForever); }
 
     /// wait blocks until n events may happen ("select"). Errors: ctx.err(); "rate: Wait(n=4) exceeds limiter's burst 3"; and at once, when
@@ -80,13 +81,13 @@ public:
     double limit() const noexcept;
     int burst() const noexcept;
     /// tokens is what is in the bucket; below zero when reservations wait for what comes.
-    double tokens() const { return tokens_at(std::chrono::steady_clock::now()); }
+    double tokens() const { return tokens_at(weir::now()); }
     double tokens_at(time_point t) const noexcept;
 
     /// set_limit and set_burst hold from now on. Reservations made before keep their time.
-    void set_limit(double limit) { set_limit_at(std::chrono::steady_clock::now(), limit); }
+    void set_limit(double limit) { set_limit_at(weir::now(), limit); }
     void set_limit_at(time_point t, double limit) noexcept;
-    void set_burst(int burst) { set_burst_at(std::chrono::steady_clock::now(), burst); }
+    void set_burst(int burst) { set_burst_at(weir::now(), burst); }
     void set_burst_at(time_point t, int burst) noexcept;
 
 private:

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include <weir/defer.h>
+#include <weir/detail/bubble.h>
 #include <weir/detail/config.h>
 #include <weir/detail/park.h>
 #include <weir/detail/spinlock.h>
@@ -30,8 +31,10 @@ public:
 
     /// add changes the counter by n, which may be negative; at zero every waiter is woken. Panics "sync: negative WaitGroup
     /// counter", and "sync: WaitGroup misuse: Add called concurrently with Wait" when a round starts before the waiters of the
-    /// last one are released.
+    /// last one are released. In a bubble (synctest.h) all add() of a round must come from it: else "sync: WaitGroup.Add called from
+    /// inside and outside synctest bubble", "sync: WaitGroup.Add called from multiple synctest bubbles".
     void add(int n) {
+        if (n > 0 && detail::g_bubbles.load(std::memory_order_relaxed) != 0) [[unlikely]] join_bubble();
         // acq_rel: the one that reaches zero has seen what all the others did, and passes it on to wait().
         const std::uint64_t s = state_.fetch_add(pack(n), std::memory_order_acq_rel) + pack(n);
         const std::int32_t count = counter(s);
@@ -80,10 +83,12 @@ private:
     };
 
     WEIR_NOINLINE void add_slow(std::int32_t count);
+    WEIR_NOINLINE void join_bubble();
     WEIR_NOINLINE void wait_slow() noexcept;
 
     std::atomic<std::uint64_t> state_{0};
     detail::SpinLock lock_;
+    std::atomic<std::uint32_t> bubble_id_{0}; // the bubble that this round's first add() was called in; 0: none
     detail::WaitList list_; // guarded by lock_, as are changes of the waiters in state_: its length
 };
 

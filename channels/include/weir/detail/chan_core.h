@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include <weir/detail/biased_lock.h>
+#include <weir/detail/bubble.h>
 #include <weir/detail/config.h>
 #include <weir/detail/park.h>
 
@@ -43,8 +44,11 @@ struct ChanCore {
     ChanCore(const ChanCore&) = delete;
     ChanCore& operator=(const ChanCore&) = delete;
 
+    static constexpr std::uint8_t kClosed = 1;
+    static constexpr std::uint8_t kBubbled = 2; // made in a bubble: for its fibers only
+
     BiasedLock lock;
-    std::atomic<bool> closed{false};      // written under lock
+    std::atomic<std::uint8_t> flags{0};   // 0 as a rule. kClosed is set under lock, kBubbled before the channel is shared
     std::atomic<std::uint32_t> refs{1};
     std::atomic<std::size_t> count{0};    // written under lock
     std::size_t head = 0;                 // guarded by lock
@@ -53,6 +57,23 @@ struct ChanCore {
     WaitList receivers;                   // guarded by lock
     WaitList senders;                     // guarded by lock
     const ElementType& type;
+    std::uint32_t bubble_id = 0;          // 0: none; as kBubbled
+
+    bool is_closed() const noexcept { return (flags.load(std::memory_order_relaxed) & kClosed) != 0; }
+    bool is_bubbled() const noexcept { return (flags.load(std::memory_order_relaxed) & kBubbled) != 0; }
+
+    /// put_in_bubble makes it a channel of that bubble, or of none (0). Only before anyone else knows it.
+    void put_in_bubble(std::uint32_t id) noexcept {
+        bubble_id = id;
+        flags.store(id != 0 ? kBubbled : 0, std::memory_order_relaxed);
+    }
+    /// put_out_of_bubble makes it a channel of no bubble.
+    void put_out_of_bubble() noexcept {
+        bubble_id = 0;
+        flags.fetch_and(kClosed, std::memory_order_relaxed);
+    }
+    /// is_foreign tells whether the caller must not touch it.
+    bool is_foreign() const noexcept { return is_bubbled() && bubble_id != current_bubble_id(); }
 
     void* slot(std::size_t i) noexcept {
         std::size_t at = head + i;
@@ -76,16 +97,18 @@ struct ChanCore {
     WEIR_API static void destroy(ChanCore* core) noexcept;
 };
 
-/// Outcome of an operation that did not block.
-enum class Try : std::uint8_t { Done, Closed, WouldBlock };
+/// Outcome of an operation that did not block. WouldBlockDurably: on a channel of the caller's bubble.
+enum class Try : std::uint8_t { Done, Closed, WouldBlock, WouldBlockDurably };
+
+// All of these panic, as Go is fatal: "send on synctest channel from outside bubble" and the like.
 
 WEIR_API ChanCore* make_chan(const ElementType& type, std::ptrdiff_t capacity);
 WEIR_API void chan_close(ChanCore* core);
 
 /// chan_try_send sends *value if that needs no waiting; Closed: nothing was sent. The value is moved from only when Done.
-WEIR_API Try chan_try_send(ChanCore* core, void* value) noexcept;
+WEIR_API Try chan_try_send(ChanCore* core, void* value);
 /// chan_try_recv receives into uninitialised `room`. Closed: closed and drained.
-WEIR_API Try chan_try_recv(ChanCore* core, void* room) noexcept;
+WEIR_API Try chan_try_recv(ChanCore* core, void* room);
 
 /// chan_send blocks until a receiver has the value or the ring has room. Panics "send on closed channel".
 WEIR_API void chan_send(ChanCore* core, void* value);

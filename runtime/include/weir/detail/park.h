@@ -49,6 +49,13 @@ enum class WaitReason : std::uint8_t {
     MainWait,
     Blocking,
     LockedThread,
+    SynctestRun,
+    SynctestWait,
+    // The same as above, where only the fibers of the caller's bubble can end it.
+    SynctestChanReceive,
+    SynctestChanSend,
+    SynctestSelect,
+    SynctestWaitGroupWait,
 };
 
 WEIR_API const char* to_string(WaitReason reason) noexcept;

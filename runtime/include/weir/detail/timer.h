@@ -1,6 +1,6 @@
-// TimerNode: a pending callback in a worker's timer heap. The base of sleep, select's timeout, Timer, Ticker, deadlines.
+// TimerNode: a pending callback in a timer heap: a worker's, or a bubble's. The base of sleep, select's timeout, Timer, Ticker, deadlines.
 //
-// Safe from fibers and plain threads. The callback runs on a worker, on no fiber: it must not block, allocate much or call the user
+// Safe from fibers and plain threads. The callback runs on a worker, on no fiber (in a bubble: on a fiber of it): it must not block, allocate much or call the user
 // (it may ready a Waiter, do a non-blocking channel send, or spawn a fiber).
 #pragma once
 
@@ -11,6 +11,7 @@
 
 namespace weir::detail {
 
+struct Bubble;
 struct TimerHeap;
 
 /// TimerNode is owned by whoever arms it and must outlive its place in the heap: timer_stop() before it goes.
@@ -18,6 +19,8 @@ struct TimerNode {
     using Callback = void (*)(TimerNode&);
 
     Callback callback = nullptr;
+    Callback dropped = nullptr;  // if set, called when the node's bubble ends with it armed
+    Bubble* bubble = nullptr;    // whose clock it goes by; null: the real one. Set before the first timer_arm()
     std::int64_t when = 0;       // monotonic ns; guarded by the heap's lock while armed
     std::int64_t period = 0;     // ns; 0: fires once
     TimerHeap* heap = nullptr;   // the heap it was last armed in; guarded by that heap's lock
@@ -28,10 +31,10 @@ struct TimerNode {
 /// mono_now is the runtime's clock: CLOCK_MONOTONIC in ns (std::chrono::steady_clock on Linux).
 WEIR_API std::int64_t mono_now() noexcept;
 
-/// deadline_after adds d to now without overflow; d at its maximum means never (INT64_MAX).
+/// deadline_after adds d to the caller's time (clock_now) without overflow; d at its maximum means never (INT64_MAX).
 WEIR_API std::int64_t deadline_after(std::int64_t ns) noexcept;
 
-/// timer_arm schedules node.callback at `when`. The node must not be armed.
+/// timer_arm schedules node.callback at `when`. The node must not be armed. In a bubble a time that has come already calls it at once.
 WEIR_API void timer_arm(TimerNode& node, std::int64_t when);
 
 /// timer_stop takes the node out of its heap. True when it was pending. When its callback is running on another thread, waits for it
