@@ -27,17 +27,26 @@ namespace weir::detail {
 struct Worker;
 struct PanicContext;
 struct LocalValues;
+struct AbandonHook;
 
 enum class FiberState : std::uint8_t { Free, New, Runnable, Running, Parked, Abandoned };
 
 constexpr std::size_t kInlineClosure = 128;
 
-/// FiberExtra holds what most fibers have not: options given to go().
+/// FiberExtra holds what most fibers have not: options given to go(), OnAbandon objects.
 struct FiberExtra {
     std::string name;
     Labels labels;
     std::optional<PanicPolicy> panic_policy;
     std::size_t stack_class = 0;
+    AbandonHook* abandon_hooks = nullptr; // owned; the last one made first (abandon_hooks.h)
+
+    FiberExtra() = default;
+    FiberExtra(const GoOptions& options, std::size_t own_stack_class)
+        : name(options.name), labels(options.labels), panic_policy(options.panic_policy), stack_class(own_stack_class) {}
+    ~FiberExtra();
+    FiberExtra(const FiberExtra&) = delete;
+    FiberExtra& operator=(const FiberExtra&) = delete;
 };
 
 struct alignas(64) Fiber {

@@ -1,6 +1,6 @@
 // The reporter: uncaught panics, printed and handed over by fibers of its own.
 //
-// Two stages, each a bounded queue and a fiber that exists while there is something in it: the first makes reports readable (symbols are
+// Two stages (and one for the lines of print_later()), each a bounded queue and a fiber that exists while there is something in it: the first makes reports readable (symbols are
 // slow), limits their rate and prints them; the second calls the program's handler. Invariants, of each stage:
 //   - `active` is true from the report that starts its fiber until the fiber has found the queue empty, both under the lock: no report is
 //     left without a fiber, and there is at most one.

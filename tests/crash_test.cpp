@@ -18,6 +18,7 @@
 #include <weir/chan.h>
 #include <weir/defer.h>
 #include <weir/detail/park.h>
+#include <weir/on_abandon.h>
 #include <weir/panic_report.h>
 
 #include "crash_kinds.h"
@@ -377,6 +378,59 @@ TEST_CASE("a fault in the runtime's own code ends the process, with every fiber'
     CHECK_MESSAGE(child.status == 128 + SIGSEGV, child.status, child.err);
     CHECK_MESSAGE(starts_with(child.err, "fatal error: fault in the runtime"), child.err);
     CHECK_MESSAGE(contains(child.err, "[chan receive]:\n"), child.err);
+}
+
+// ---- OnAbandon ----
+
+TEST_CASE("OnAbandon: an abandoned fiber's functions run on another, last one first, past one that panics or is abandoned itself") {
+    const auto child = dies([] {
+        int wrong = 0;
+        for (int workers : {1, 2, 4}) {
+            wrong += weir::run(weir::Options{.max_procs = workers}, [] {
+                weir::chan<int> ran(8);
+                const auto self = std::make_shared<std::atomic<std::uint64_t>>(0);
+                weir::go([=] {
+                    *self = weir::this_fiber::id();
+                    weir::OnAbandon first{[=] { ran << (weir::this_fiber::id() != *self && weir::this_fiber::name() == "on_abandon" ? 1 : -1); }};
+                    { weir::OnAbandon over{[=] { ran << -2; }}; }
+                    weir::OnAbandon second{[=] {
+                        ran << 2;
+                        std::abort();
+                    }};
+                    weir::OnAbandon third{[=] {
+                        weir::sleep(1ms); // it may block
+                        ran << 3;
+                        weir::panic("in the third");
+                    }};
+                    std::abort();
+                });
+                bool right = ran.recv() == 3;
+                right = ran.recv() == 2 && right;
+                right = ran.recv() == 1 && right;
+                if (!eventually([] { return weir::num_fibers() == 1; })) return 2;
+                return right && ran.len() == 0 ? 0 : 1;
+            });
+        }
+        return wrong;
+    });
+    CHECK_MESSAGE(child.status == 0, child.status, child.err);
+    CHECK(count_of(child.err, "weir: panic in an OnAbandon function: in the third\n") == 3);
+}
+
+TEST_CASE("OnAbandon: what ends by itself, by a panic or by goexit runs none; on a plain thread it does nothing") {
+    each_workers([] {
+        std::atomic<int> ran{0};
+        const auto body = [&](auto end) {
+            weir::OnAbandon gone{[&] { ++ran; }};
+            end();
+        };
+        weir::catch_panic([&] { body([] { weir::panic("recovered"); }); });
+        weir::go([&] { body([] { weir::goexit(); }); });
+        weir::go([&] { body([] {}); });
+        std::thread([&] { body([] {}); }).join();
+        CHECK(eventually([] { return weir::num_fibers() == 1; }));
+        CHECK(ran == 0);
+    });
 }
 
 // ---- reports ----
