@@ -21,7 +21,7 @@ AbandonHook** hooks_of_this_fiber() {
     Worker* w = this_worker();
     Fiber* f = w != nullptr ? w->current : nullptr;
     if (f == nullptr) return nullptr;
-    if (f->extra == nullptr) f->extra = new FiberExtra;
+    if (f->extra == nullptr) set_extra(*f, new FiberExtra);
     return &f->extra->abandon_hooks;
 }
 

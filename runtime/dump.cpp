@@ -9,6 +9,7 @@
 
 #include <weir/detail/timer.h>
 #include "fiber.h"
+#include "fiber_text.h"
 #include "jump.h"
 #include "symbols.h"
 #include "worker.h"
@@ -22,7 +23,7 @@ constexpr std::size_t kMostStack = 64 << 10; // bytes of a stack looked at
 
 /// Snapshot of one fiber. A parked fiber's stack is copied while it may run again: `runs`, read before and after, tells whether the copy is good.
 struct Snapshot {
-    std::uint64_t id;
+    FiberTitle title;
     std::uint64_t parent;
     FiberState state;
     WaitReason reason;
@@ -62,7 +63,8 @@ bool trace_parked(const Fiber& f, Trace& out) {
 }
 
 Snapshot snapshot(const Fiber& f) {
-    Snapshot s{f.id.load(std::memory_order_relaxed),
+    auto [name, labels] = name_and_labels(f);
+    Snapshot s{{f.id.load(std::memory_order_relaxed), false, std::move(name), std::move(labels)},
                f.parent,
                f.state.load(std::memory_order_acquire),
                f.reason.load(std::memory_order_relaxed),
@@ -70,7 +72,10 @@ Snapshot snapshot(const Fiber& f) {
                f.created_at,
                {},
                false};
-    if (s.state == FiberState::Parked) s.has_stack = trace_parked(f, s.trace);
+    if (s.state == FiberState::Parked) {
+        s.title.locked_to_thread = f.locked_to != nullptr;
+        s.has_stack = trace_parked(f, s.trace);
+    }
     return s;
 }
 
@@ -112,15 +117,15 @@ std::string dump_all_fibers() {
         },
         &all);
     std::sort(all.fibers.begin(), all.fibers.end(),
-              [&](const Snapshot& a, const Snapshot& b) { return (a.id != first) != (b.id != first) ? a.id == first : a.id < b.id; });
-    if (!all.fibers.empty() && all.fibers[0].id == first) {
+              [&](const Snapshot& a, const Snapshot& b) { return (a.title.id != first) != (b.title.id != first) ? a.title.id == first : a.title.id < b.title.id; });
+    if (!all.fibers.empty() && all.fibers[0].title.id == first) {
         take_trace(all.fibers[0].trace, 1);
         all.fibers[0].has_stack = true;
     }
     std::string out;
     std::map<std::vector<void*>, std::string> printed; // many fibers wait at the same place: symbolise it once
     for (const Snapshot& s : all.fibers) {
-        out += "goroutine " + std::to_string(s.id) + " [" + state_text(s) + "]:\n";
+        out += fiber_header(s.title, state_text(s));
         if (s.has_stack) {
             std::vector<void*> key(s.trace.pc.begin(), s.trace.pc.begin() + s.trace.size);
             auto [it, fresh] = printed.try_emplace(key);

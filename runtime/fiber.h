@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <weir/detail/park.h>
 #include <weir/go.h>
@@ -83,6 +84,13 @@ struct alignas(64) Fiber {
 };
 
 static_assert(sizeof(Fiber) == 256, "four cache lines");
+
+/// set_extra gives a fiber its FiberExtra, or none; what it had is deleted. Under a lock: dumps read those of other fibers. The fiber itself, which
+/// alone changes it, reads its own without.
+void set_extra(Fiber& f, FiberExtra* extra) noexcept;
+
+/// name_and_labels copies them, of any fiber.
+std::pair<std::string, Labels> name_and_labels(const Fiber& f);
 
 /// Free control blocks travel between workers in magazines: chains, linked by next, of so many.
 constexpr std::uint32_t kFiberMagazine = 64;

@@ -1,5 +1,6 @@
 #include "reporter.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <mutex>
@@ -179,6 +180,15 @@ Stage<PanicReport> g_handling{call_handler};
 
 // ---- the first stage: printing ----
 
+/// describe_waits tells what the fiber had waited for when it panicked, and what its deferred calls and destructors then did.
+void describe_waits(PanicReport& r, const LastWait& before, const Obituary& o) {
+    if (before.reason != WaitReason::None) {
+        r.last_wait = to_string(before.reason);
+        r.last_wait_ago = std::chrono::nanoseconds(std::max<std::int64_t>(0, o.ended - before.since));
+    }
+    if (o.last_wait.since != before.since) r.unwinding_wait = to_string(o.last_wait.reason);
+}
+
 PanicReport make_report(const Obituary& o) {
     const PanicRecord& p = *o.panic;
     PanicReport r;
@@ -192,7 +202,8 @@ PanicReport make_report(const Obituary& o) {
     r.fiber_name = o.fiber_name;
     r.labels = o.labels;
     r.time = o.time;
-    if (o.last_wait != WaitReason::None) r.last_wait = to_string(o.last_wait);
+    describe_waits(r, p.last_wait, o);
+    r.locked_to_thread = o.locked_to_thread;
     r.abandoned = p.abandoned;
     return r;
 }

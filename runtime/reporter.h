@@ -30,7 +30,9 @@ struct Obituary {
     std::string fiber_name;
     Labels labels;
     std::chrono::system_clock::time_point time;
-    WaitReason last_wait = WaitReason::None;
+    LastWait last_wait;        // when it ended; that of the panic's beginning is in the record
+    std::int64_t ended = 0;    // on the clock of LastWait
+    bool locked_to_thread = false;
     bool crash = false;        // PanicPolicy::Crash: the process ends with it
     bool to_handler = true;    // false for what happens in the handler itself
 };

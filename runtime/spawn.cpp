@@ -128,7 +128,7 @@ SpawnSlot spawn_begin(std::size_t size, std::size_t align, const GoOptions* opti
     f->reason.store(WaitReason::None, std::memory_order_relaxed);
     f->closure = size <= kInlineClosure && align <= 16 ? f->inline_closure : allocate(size, align);
     if (options != nullptr) [[unlikely]] {
-        f->extra = new FiberExtra(*options, options->stack_max != 0 ? size_class : 0);
+        set_extra(*f, new FiberExtra(*options, options->stack_max != 0 ? size_class : 0));
         if (options->inherit_locals && parent != nullptr) copy_locals(*parent, *f);
     }
     f->state.store(FiberState::New, std::memory_order_relaxed);

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include <weir/chan.h>
+#include <weir/debug.h>
 #include <weir/defer.h>
 #include <weir/detail/park.h>
 #include <weir/on_abandon.h>
@@ -474,8 +476,15 @@ TEST_CASE("the panic handler gets message, kind, type, stacks, fiber, name, labe
         CHECK(r.labels.size() == 1);
         CHECK(r.time >= since);
         CHECK(r.last_wait == "sleep");
+        CHECK(r.last_wait_ago >= 0ms);
+        CHECK(r.last_wait_ago < patience(1s));
+        CHECK(r.unwinding_wait.empty());
+        CHECK_FALSE(r.locked_to_thread);
         CHECK_FALSE(r.abandoned);
-        CHECK(starts_with(r.text(), "panic: no such order\n\ngoroutine " + std::to_string(r.fiber_id) + " [running]:\n"));
+        CHECK(starts_with(r.text(), "panic: no such order\n\ngoroutine " + std::to_string(r.fiber_id) +
+                                        " [running labels:{\"name\": \"buyer\", \"order\": \"a \\\"quoted\\\"\\nlabel\"}]:\n"));
+        CHECK(contains(r.text(), "\nlast waited for: sleep, begun "));
+        CHECK_FALSE(contains(r.text(), "waited while it unwound"));
         const std::string json = r.json();
         CHECK(count_of(json, "\n") == 0);
         CHECK_MESSAGE(starts_with(json, "{\"time\":\"2"), json);
@@ -484,6 +493,81 @@ TEST_CASE("the panic handler gets message, kind, type, stacks, fiber, name, labe
         CHECK(json.back() == '}');
     });
     weir::set_panic_handler(nullptr);
+}
+
+TEST_CASE("a report tells what the fiber waited for before it panicked, and since; and that it was locked to its thread") {
+    static Collected got;
+    weir::set_panic_handler([](const weir::PanicReport& r) {
+        std::lock_guard hold(got.mutex);
+        got.reports.push_back(r);
+    });
+    each_workers([] {
+        got.reports.clear();
+        const auto report_of = [](auto fn) {
+            const std::size_t before = got.size();
+            weir::go(fn);
+            return eventually([&] { return got.size() == before + 1; }) ? got.reports.back() : weir::PanicReport();
+        };
+        weir::chan<int> c;
+        weir::go([c]() mutable {
+            weir::sleep(1ms);
+            c.close();
+        });
+        const weir::PanicReport in_park = report_of([c] { c.send(1); });
+        CHECK(in_park.message == "send on closed channel");
+        CHECK(in_park.last_wait == "chan send");
+        CHECK(in_park.unwinding_wait.empty());
+
+        const weir::PanicReport deferred = report_of([] {
+            weir::lock_os_thread();
+            weir::defer logs{[] { weir::sleep(30ms); }}; // longer than the clock of such waits takes for a step
+            weir::panic("at once");
+        });
+        CHECK(deferred.last_wait.empty());
+        CHECK(deferred.unwinding_wait == "sleep");
+        CHECK(deferred.locked_to_thread);
+        CHECK(contains(deferred.text(), " [running, locked to thread]:\n"));
+        CHECK(contains(deferred.text(), "\nwaited while it unwound: sleep\n"));
+        CHECK(contains(deferred.json(), "\"last_wait\":\"\",\"last_wait_ms_ago\":0,\"unwinding_wait\":\"sleep\",\"locked_to_thread\":true,"));
+
+        const weir::PanicReport neither = report_of([] { weir::panic("straight away"); });
+        CHECK(neither.last_wait.empty());
+        CHECK(neither.unwinding_wait.empty());
+        CHECK_FALSE(contains(neither.text(), "waited"));
+    });
+    weir::set_panic_handler(nullptr);
+}
+
+TEST_CASE("dumps name fibers and their labels as Go does, while such fibers come and go") {
+    each_workers([] {
+        weir::chan<void> stop;
+        weir::go({.name = "flush", .labels = {{"task", "sync_user"}, {"n", "\"1\""}}}, [=] { stop.recv(); });
+        weir::go({.labels = {{"task", "b"}}}, [=] {
+            weir::lock_os_thread();
+            stop.recv();
+        });
+        weir::go([=] { stop.recv(); });
+        std::atomic<bool> go_on{true};
+        weir::go([&] {
+            while (go_on) {
+                weir::go({.name = "mayfly", .labels = {{"a label that is", "longer than a string keeps in itself"}}}, [] { weir::yield(); });
+                weir::yield();
+            }
+        });
+        const auto dumped = [](const char* header) {
+            return eventually([&] {
+                std::ostringstream out;
+                weir::debug::dump_fibers(out);
+                return contains(out.str(), header);
+            });
+        };
+        CHECK(dumped(" [chan receive labels:{\"name\": \"flush\", \"task\": \"sync_user\", \"n\": \"\\\"1\\\"\"}]:\n"));
+        CHECK(dumped(" [chan receive, locked to thread labels:{\"task\": \"b\"}]:\n"));
+        CHECK(dumped(" [chan receive]:\n"));
+        CHECK(dumped(" labels:{\"name\": \"mayfly\", \"a label that is\": \"longer than a string keeps in itself\"}]:\n"));
+        go_on = false;
+        stop.close();
+    });
 }
 
 TEST_CASE("the handler is told of an abandoned fiber, and may itself panic, throw or fault") {
