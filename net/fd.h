@@ -67,6 +67,9 @@ public:
     /// hung_up tells, without blocking, whether the peer has closed its side and nothing is left to read.
     bool hung_up();
 
+    /// in_use tells whether anybody is inside an operation.
+    bool in_use() const noexcept { return state_.load(std::memory_order_relaxed) >= kUser; }
+
     /// close ends all operations with Closed. Blocks until they have left. A second close is Closed.
     IoStatus close();
     IoStatus shutdown(int how, int& error);

@@ -1,8 +1,11 @@
 #include <weir/http_mux.h>
 
-#include <cstdio>
+#include <functional>
 #include <memory>
+#include <string>
+#include <utility>
 
+#include <weir/detail/print_later.h>
 #include <weir/http_server.h>
 #include <weir/panic.h>
 
@@ -11,9 +14,10 @@ namespace weir::http {
 namespace {
 
 void report(const Panic& panic, const Request& r) {
-    const std::string line =
-        "http: panic serving " + r.remote_addr() + ": " + r.method() + " " + r.path() + ": " + panic.message() + "\n";
-    std::fwrite(line.data(), 1, line.size(), stderr);
+    const std::string message = panic.message();
+    std::string line =
+        "http: panic serving " + r.remote_addr() + ": " + r.method() + " " + r.path() + ": " + message;
+    weir::detail::print_later(std::move(line), std::hash<std::string>()(message));
 }
 
 } // namespace

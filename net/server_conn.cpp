@@ -4,6 +4,7 @@
 
 #include <weir/defer.h>
 #include <weir/go.h>
+#include <weir/on_abandon.h>
 #include <weir/panic.h>
 
 #include "request_access.h"
@@ -19,6 +20,7 @@ ServerConn::ServerConn(net::Conn conn, std::shared_ptr<ServerState> server, std:
       response_(out_, *settings_, *server_) {}
 
 void ServerConn::serve() {
+    OnAbandon stranded{[self = shared_from_this()] { self->abandoned(); }};
     // A defer: a handler may end the fiber with goexit().
     defer leave{[this] {
         end_context();
@@ -30,6 +32,24 @@ void ServerConn::serve() {
     RequestAccess::connect(request_, shared_from_this(), conn_.remote_addr().string());
     while (await_request() && read_request() && answer()) {
     }
+}
+
+/// abandoned ends the connection for its fiber, which stands in a handler for ever: on another fiber, with what is not on that one's stack.
+void ServerConn::abandoned() {
+    bool answering = false;
+    {
+        std::lock_guard hold(context_lock_);
+        answering = running_ != 0;
+    }
+    end_context();
+    net::detail::Fd& fd = net::detail::SocketAccess::of(conn_).fd;
+    // When it crashed inside an operation, that will never let go of the descriptor: the peer can be told, but closing would wait for ever.
+    const bool stuck = fd.in_use();
+    if (answering && !stuck && response_.reset()) refuse(kStatusInternalServerError, "");
+    int ignored = 0;
+    fd.shutdown(SHUT_RDWR, ignored);
+    server_->remove_conn(*this);
+    if (!stuck) conn_.close();
 }
 
 void ServerConn::close_if_idle() {

@@ -57,6 +57,7 @@ private:
     void limit_read(Clock::time_point from, std::chrono::nanoseconds limit);
     void limit_write();
     void end_context();
+    void abandoned();
     void log_panic(const Panic& panic) const;
 
     // MessageSink

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "bubble.h"
+#include "abandon_hooks.h"
 #include "fault.h"
 #include "fault_frame.h"
 #include "fiber_main.h"
@@ -38,10 +39,18 @@ void say_when_many(std::uint64_t abandoned) noexcept {
                  " fibers have been abandoned: each holds its stack and all it owned; find what crashes in code that cannot unwind, or restart\n");
 }
 
-bool commit_abandon(void* fiber) {
-    auto* f = static_cast<Fiber*>(fiber);
-    f->context = nullptr;
-    f->state.store(FiberState::Abandoned, std::memory_order_relaxed);
+/// Abandoning is what a fiber leaves behind: its stack, in use from `frame` upwards.
+struct Abandoning {
+    Fiber* fiber;
+    char* frame;
+};
+
+bool commit_abandon(void* arg) {
+    Abandoning a = *static_cast<Abandoning*>(arg);
+    auto used = static_cast<std::size_t>(a.fiber->stack->top - a.frame);
+    stack_shrink(*a.fiber->stack, (used + kPage - 1) & ~(kPage - 1)); // what was deeper is dead
+    a.fiber->context = nullptr;
+    a.fiber->state.store(FiberState::Abandoned, std::memory_order_relaxed);
     return true;
 }
 
@@ -85,9 +94,11 @@ void abandon_fiber(const std::shared_ptr<PanicRecord>& why) noexcept {
     w->reporting.fetch_sub(1, std::memory_order_relaxed);
     if (f->is_system) reporter_crashed(*f);
     if (Bubble* b = bubble_of(*f)) b->take(why); // reported all the same: its stack is lost
+    run_abandon_hooks(*f);
     end_abandoned(f);
     w = this_worker();
-    w->leaving = {f, commit_abandon, f};
+    Abandoning leaving{f, static_cast<char*>(__builtin_frame_address(0))};
+    w->leaving = {f, commit_abandon, &leaving};
     leave_for_good(w, nullptr);
 }
 

@@ -10,6 +10,7 @@
 #include <weir/detail/timer.h>
 #include "bubble.h"
 #include "fiber.h"
+#include "fiber_text.h"
 #include "jump.h"
 #include "symbols.h"
 #include "worker.h"
@@ -23,7 +24,7 @@ constexpr std::size_t kMostStack = 64 << 10; // bytes of a stack looked at
 
 /// Snapshot of one fiber. A parked fiber's stack is copied while it may run again: `runs`, read before and after, tells whether the copy is good.
 struct Snapshot {
-    std::uint64_t id;
+    FiberTitle title;
     std::uint64_t parent;
     std::uint32_t bubble; // 0: none
     FiberState state;
@@ -71,7 +72,8 @@ std::uint32_t bubble_id_of(const Fiber& f) noexcept {
 }
 
 Snapshot snapshot(const Fiber& f) {
-    Snapshot s{f.id.load(std::memory_order_relaxed),
+    auto [name, labels] = name_and_labels(f);
+    Snapshot s{{f.id.load(std::memory_order_relaxed), false, std::move(name), std::move(labels)},
                f.parent,
                bubble_id_of(f),
                f.state.load(std::memory_order_acquire),
@@ -80,7 +82,10 @@ Snapshot snapshot(const Fiber& f) {
                f.created_at,
                {},
                false};
-    if (s.state == FiberState::Parked) s.has_stack = trace_parked(f, s.trace);
+    if (s.state == FiberState::Parked) {
+        s.title.locked_to_thread = f.locked_to != nullptr;
+        s.has_stack = trace_parked(f, s.trace);
+    }
     return s;
 }
 
@@ -104,7 +109,7 @@ std::string state_text(const Snapshot& s) {
 }
 
 std::string header(const Snapshot& s) {
-    return "goroutine " + std::to_string(s.id) + " [" + state_text(s) + (s.bubble != 0 ? ", synctest bubble " + std::to_string(s.bubble) : "") + "]:\n";
+    return fiber_header(s.title, state_text(s) + (s.bubble != 0 ? ", synctest bubble " + std::to_string(s.bubble) : ""));
 }
 
 struct Collected {
@@ -147,7 +152,7 @@ std::string print(const Collected& all) {
 std::string dump_bubble(Bubble& bubble) {
     Collected all;
     for (const Ties* t = bubble.fibers; t != nullptr; t = t->next) all.add(*t->fiber);
-    std::sort(all.fibers.begin(), all.fibers.end(), [](const Snapshot& a, const Snapshot& b) { return a.id < b.id; });
+    std::sort(all.fibers.begin(), all.fibers.end(), [](const Snapshot& a, const Snapshot& b) { return a.title.id < b.title.id; });
     return print(all);
 }
 
@@ -165,8 +170,8 @@ std::string dump_all_fibers() {
         },
         &all);
     std::sort(all.fibers.begin(), all.fibers.end(),
-              [&](const Snapshot& a, const Snapshot& b) { return (a.id != first) != (b.id != first) ? a.id == first : a.id < b.id; });
-    if (!all.fibers.empty() && all.fibers[0].id == first) {
+              [&](const Snapshot& a, const Snapshot& b) { return (a.title.id != first) != (b.title.id != first) ? a.title.id == first : a.title.id < b.title.id; });
+    if (!all.fibers.empty() && all.fibers[0].title.id == first) {
         take_trace(all.fibers[0].trace, 1);
         all.fibers[0].has_stack = true;
     }

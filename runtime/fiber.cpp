@@ -25,6 +25,16 @@ struct Chunks {
 };
 
 Chunks g_chunks;
+
+/// extra_lock guards Fiber::extra against readers on other threads: one of several, so that fibers that end do not meet there.
+RuntimeLock& extra_lock(const Fiber& f) noexcept {
+    struct alignas(64) Padded {
+        RuntimeLock lock;
+    };
+    static Padded locks[32];
+    return locks[reinterpret_cast<std::uintptr_t>(&f) / sizeof(Fiber) % 32].lock;
+}
+
 std::atomic<std::uint64_t> g_next_id{1};
 
 /// new_chunk maps control blocks and reserves as many stacks, so that binding a stack at the first run cannot fail for want of address space.
@@ -99,6 +109,20 @@ void for_each_fiber(void (*visit)(Fiber&, void*), void* arg) {
         Fiber* fibers = g_chunks.chunk[c].load(std::memory_order_relaxed);
         for (std::size_t i = 0; i < kChunkFibers; ++i) visit(fibers[i], arg);
     }
+}
+
+void set_extra(Fiber& f, FiberExtra* extra) noexcept {
+    {
+        std::lock_guard hold(extra_lock(f));
+        std::swap(f.extra, extra);
+    }
+    delete extra;
+}
+
+std::pair<std::string, Labels> name_and_labels(const Fiber& f) {
+    std::lock_guard hold(extra_lock(f));
+    if (f.extra == nullptr) return {};
+    return {f.extra->name, f.extra->labels};
 }
 
 std::uint64_t take_fiber_ids(std::uint64_t count) noexcept { return g_next_id.fetch_add(count, std::memory_order_relaxed); }

@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <weir/detail/park.h>
 #include <weir/go.h>
@@ -28,17 +29,26 @@ struct Bubble;
 struct Worker;
 struct PanicContext;
 struct LocalValues;
+struct AbandonHook;
 
 enum class FiberState : std::uint8_t { Free, New, Runnable, Running, Parked, Abandoned };
 
 constexpr std::size_t kInlineClosure = 128;
 
-/// FiberExtra holds what most fibers have not: options given to go().
+/// FiberExtra holds what most fibers have not: options given to go(), OnAbandon objects.
 struct FiberExtra {
     std::string name;
     Labels labels;
     std::optional<PanicPolicy> panic_policy;
     std::size_t stack_class = 0;
+    AbandonHook* abandon_hooks = nullptr; // owned; the last one made first (abandon_hooks.h)
+
+    FiberExtra() = default;
+    FiberExtra(const GoOptions& options, std::size_t own_stack_class)
+        : name(options.name), labels(options.labels), panic_policy(options.panic_policy), stack_class(own_stack_class) {}
+    ~FiberExtra();
+    FiberExtra(const FiberExtra&) = delete;
+    FiberExtra& operator=(const FiberExtra&) = delete;
 };
 
 /// Ties is what binds a fiber to more than the runtime: to one OS thread (lock_os_thread), to a bubble (bubble.h). Most fibers have none.
@@ -87,6 +97,13 @@ struct alignas(64) Fiber {
 };
 
 static_assert(sizeof(Fiber) == 256, "four cache lines");
+
+/// set_extra gives a fiber its FiberExtra, or none; what it had is deleted. Under a lock: dumps read those of other fibers. The fiber itself, which
+/// alone changes it, reads its own without.
+void set_extra(Fiber& f, FiberExtra* extra) noexcept;
+
+/// name_and_labels copies them, of any fiber.
+std::pair<std::string, Labels> name_and_labels(const Fiber& f);
 
 /// Free control blocks travel between workers in magazines: chains, linked by next, of so many.
 constexpr std::uint32_t kFiberMagazine = 64;

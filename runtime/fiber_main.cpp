@@ -131,10 +131,7 @@ void free_fiber_parts(Fiber* f) noexcept {
         f->panics = nullptr;
     }
     if (f->locals != nullptr) destroy_locals(*f);
-    if (f->extra != nullptr) {
-        delete f->extra;
-        f->extra = nullptr;
-    }
+    if (f->extra != nullptr) set_extra(*f, nullptr);
     if (f->closure != f->inline_closure) deallocate(f->closure);
     f->closure = f->inline_closure;
 }

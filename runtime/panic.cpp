@@ -77,6 +77,7 @@ std::shared_ptr<PanicRecord> new_record(PanicKind kind) {
     auto r = std::make_shared<PanicRecord>();
     r->kind = kind;
     r->fiber_id = this_fiber::id();
+    r->last_wait = last_wait();
     return r;
 }
 

@@ -13,6 +13,7 @@
 #include <exception>
 #include <memory>
 
+#include <weir/detail/park.h>
 #include <weir/panic.h>
 #include "site.h"
 
@@ -25,6 +26,15 @@ struct FaultInfo {
     std::uintptr_t address = 0;
     std::uintptr_t pc = 0;
 };
+
+/// LastWait is what a fiber last waited for, and when that wait began.
+struct LastWait {
+    WaitReason reason = WaitReason::None;
+    std::int64_t since = 0;
+};
+
+/// last_wait is the calling fiber's; none on a plain thread.
+LastWait last_wait() noexcept;
 
 enum class PanicState : std::uint8_t { Unwinding, Recovered, Done, Aborted };
 
@@ -43,6 +53,7 @@ struct PanicRecord : std::enable_shared_from_this<PanicRecord> {
     std::string text;                        // the message of a foreign exception
     const std::type_info* type = nullptr;
     std::uint64_t fiber_id = 0;
+    LastWait last_wait;                      // before it began
     int depth = 0;                           // uncaught exceptions once it was thrown: with fewer in flight it has been swallowed
     void* object = nullptr;                  // the exception object in flight for it
     std::shared_ptr<PanicRecord> link;       // the panic that was current when this one began

@@ -4,30 +4,16 @@
 #include <ctime>
 #include <string_view>
 
+#include "fiber_text.h"
+
 namespace weir {
 
 namespace {
 
-std::string quoted(std::string_view text) {
-    std::string out = "\"";
-    for (char c : text) {
-        switch (c) {
-        case '"': out += "\\\""; break;
-        case '\\': out += "\\\\"; break;
-        case '\n': out += "\\n"; break;
-        case '\t': out += "\\t"; break;
-        case '\r': out += "\\r"; break;
-        default:
-            if (static_cast<unsigned char>(c) >= 0x20) {
-                out += c;
-            } else {
-                char code[8];
-                std::snprintf(code, sizeof code, "\\u%04x", static_cast<unsigned>(static_cast<unsigned char>(c)));
-                out += code;
-            }
-        }
-    }
-    return out + '"';
+using detail::quoted;
+
+std::string milliseconds(std::chrono::nanoseconds d) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(d).count());
 }
 
 void member(std::string& out, std::string_view name, std::string_view value) {
@@ -65,7 +51,10 @@ std::string PanicReport::text() const {
     std::string out = chain;
     if (abandoned) out += "[fiber abandoned: its code could not be unwound; its destructors did not run and its stack is kept]\n";
     if (suppressed != 0) out += "[" + std::to_string(suppressed) + " identical reports suppressed]\n";
-    return out + "\ngoroutine " + std::to_string(fiber_id) + " [running]:\n" + stack + created_by + (details.empty() ? "" : "\n" + details);
+    out += "\n" + detail::fiber_header({fiber_id, locked_to_thread, fiber_name, labels}, "running") + stack + created_by;
+    if (!last_wait.empty()) out += "last waited for: " + last_wait + ", begun " + milliseconds(last_wait_ago) + " ms before its end\n";
+    if (!unwinding_wait.empty()) out += "waited while it unwound: " + unwinding_wait + "\n";
+    return out + (details.empty() ? "" : "\n" + details);
 }
 
 std::string PanicReport::json() const {
@@ -80,6 +69,9 @@ std::string PanicReport::json() const {
     member(out, "name", quoted(fiber_name));
     member(out, "labels", "{" + named + "}");
     member(out, "last_wait", quoted(last_wait));
+    member(out, "last_wait_ms_ago", milliseconds(last_wait_ago));
+    member(out, "unwinding_wait", quoted(unwinding_wait));
+    member(out, "locked_to_thread", locked_to_thread ? "true" : "false");
     member(out, "abandoned", abandoned ? "true" : "false");
     member(out, "suppressed", std::to_string(suppressed));
     member(out, "chain", quoted(chain));

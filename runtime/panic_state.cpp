@@ -16,6 +16,13 @@ WEIR_NOINLINE PanicContext& thread_panic_context() noexcept {
 
 } // namespace
 
+LastWait last_wait() noexcept {
+    Worker* w = this_worker();
+    Fiber* f = w != nullptr ? w->current : nullptr;
+    if (f == nullptr) return {};
+    return {f->reason.load(std::memory_order_relaxed), f->parked_since.load(std::memory_order_relaxed)};
+}
+
 PanicContext& panic_context() noexcept {
     Worker* w = this_worker();
     Fiber* f = w != nullptr ? w->current : nullptr;

@@ -7,10 +7,12 @@
 #include <unistd.h>
 
 #include <weir/detail/dump.h>
+#include <weir/detail/timer.h>
 #include <weir/go.h>
 #include "check.h"
 #include "fault.h"
 #include "fiber.h"
+#include "fiber_text.h"
 #include "reporter.h"
 #include "symbols.h"
 #include "worker.h"
@@ -23,7 +25,12 @@ namespace {
 
 constexpr unsigned kDyingSeconds = 20;
 
-std::string goroutine_header(std::uint64_t id, const char* state) { return "goroutine " + std::to_string(id) + " [" + state + "]:\n"; }
+/// own_header is the calling fiber's.
+std::string own_header() {
+    Worker* w = this_worker();
+    bool locked = w != nullptr && w->current != nullptr && w->current->locked_to != nullptr;
+    return fiber_header({this_fiber::id(), locked, this_fiber::name(), this_fiber::labels()}, "running");
+}
 
 } // namespace
 
@@ -48,7 +55,9 @@ void report_uncaught(const std::shared_ptr<PanicRecord>& panic, const Fiber& f, 
         o->labels = f.extra->labels;
     }
     o->time = std::chrono::system_clock::now();
-    o->last_wait = f.reason.load(std::memory_order_relaxed);
+    o->last_wait = last_wait();
+    o->ended = mono_now();
+    o->locked_to_thread = f.locked_to != nullptr;
     o->crash = policy == PanicPolicy::Crash && !f.is_system;
     o->to_handler = !f.is_system;
     if (o->crash && !panic->abandoned) {
@@ -64,7 +73,7 @@ void report_dying(const FaultInfo& fault) noexcept {
     write_stderr("fatal error: fault in the runtime, outside any fiber, or in the allocator\n" + signal_line(fault) + "\n");
     Trace trace;
     take_trace(trace, 1);
-    write_stderr(goroutine_header(this_fiber::id(), "running") + print_trace({trace.pc.data(), static_cast<std::size_t>(trace.size)}) + "\n");
+    write_stderr(own_header() + print_trace({trace.pc.data(), static_cast<std::size_t>(trace.size)}) + "\n");
     write_stderr(dump_all_fibers());
     alarm(0);
 }
@@ -72,7 +81,7 @@ void report_dying(const FaultInfo& fault) noexcept {
 void fatal(std::string_view message) {
     Trace trace;
     take_trace(trace, 1);
-    std::string text = "fatal error: " + std::string(message) + "\n\n" + goroutine_header(this_fiber::id(), "running") +
+    std::string text = "fatal error: " + std::string(message) + "\n\n" + own_header() +
                        print_trace({trace.pc.data(), static_cast<std::size_t>(trace.size)});
     Worker* w = this_worker();
     if (w != nullptr && w->current != nullptr) text += print_created(w->current->created_at, w->current->parent);
@@ -95,7 +104,7 @@ namespace this_fiber {
 std::string stack() {
     detail::Trace trace;
     detail::take_trace(trace, 1);
-    std::string text = detail::goroutine_header(id(), "running") + detail::print_trace({trace.pc.data(), static_cast<std::size_t>(trace.size)});
+    std::string text = detail::own_header() + detail::print_trace({trace.pc.data(), static_cast<std::size_t>(trace.size)});
     detail::Worker* w = detail::this_worker();
     if (w != nullptr && w->current != nullptr) text += detail::print_created(w->current->created_at, w->current->parent);
     return text;

@@ -1,5 +1,6 @@
 #include "reporter.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <mutex>
@@ -8,12 +9,14 @@
 #include <unordered_map>
 #include <utility>
 
+#include <weir/detail/print_later.h>
 #include <weir/panic_report.h>
 #include <weir/sleep.h>
 #include "fiber.h"
 #include "fiber_main.h"
 #include "report.h"
 #include "runtime_lock.h"
+#include "scheduler.h"
 #include "symbols.h"
 #include "worker.h"
 
@@ -177,6 +180,15 @@ Stage<PanicReport> g_handling{call_handler};
 
 // ---- the first stage: printing ----
 
+/// describe_waits tells what the fiber had waited for when it panicked, and what its deferred calls and destructors then did.
+void describe_waits(PanicReport& r, const LastWait& before, const Obituary& o) {
+    if (before.reason != WaitReason::None) {
+        r.last_wait = to_string(before.reason);
+        r.last_wait_ago = std::chrono::nanoseconds(std::max<std::int64_t>(0, o.ended - before.since));
+    }
+    if (o.last_wait.since != before.since) r.unwinding_wait = to_string(o.last_wait.reason);
+}
+
 PanicReport make_report(const Obituary& o) {
     const PanicRecord& p = *o.panic;
     PanicReport r;
@@ -191,7 +203,8 @@ PanicReport make_report(const Obituary& o) {
     r.fiber_name = o.fiber_name;
     r.labels = o.labels;
     r.time = o.time;
-    if (o.last_wait != WaitReason::None) r.last_wait = to_string(o.last_wait);
+    describe_waits(r, p.last_wait, o);
+    r.locked_to_thread = o.locked_to_thread;
     r.abandoned = p.abandoned;
     return r;
 }
@@ -213,7 +226,42 @@ void print_queued(const Obituary& o) {
 
 Stage<Obituary> g_printing{print_queued};
 
+// ---- lines that are no reports ----
+
+struct Line {
+    std::string text;
+    std::size_t kind;
+};
+
+void print_line(const Line& line) {
+    std::uint64_t suppressed = 0;
+    if (!rate_limit().pass(line.kind, std::chrono::system_clock::now(), suppressed)) return;
+    write_stderr((suppressed != 0 ? "[" + std::to_string(suppressed) + " lines like the next suppressed]\n" : "") + line.text + "\n");
+}
+
+Stage<Line> g_lines{print_line};
+
+/// each_stage calls fn with every stage.
+template <class F>
+void each_stage(F&& fn) {
+    fn(g_printing);
+    fn(g_handling);
+    fn(g_lines);
+}
+
+bool all_idle() noexcept {
+    bool idle = true;
+    each_stage([&](auto& stage) { idle = stage.idle() && idle; });
+    return idle;
+}
+
 } // namespace
+
+void print_later(std::string line, std::size_t kind) noexcept {
+    auto item = std::make_shared<const Line>(Line{std::move(line), kind});
+    if (scheduler() == nullptr) return print_line(*item);
+    g_lines.push(std::move(item));
+}
 
 bool report_later(std::shared_ptr<Obituary> obituary) noexcept { return g_printing.push(std::move(obituary)); }
 
@@ -225,21 +273,19 @@ void crash_process() noexcept {
 }
 
 void reporter_crashed(const Fiber& fiber) noexcept {
-    g_printing.crashed(&fiber);
-    g_handling.crashed(&fiber);
+    each_stage([&](auto& stage) { stage.crashed(&fiber); });
 }
 
 void flush_reports(std::chrono::milliseconds limit) noexcept {
     auto until = std::chrono::steady_clock::now() + limit;
-    while ((!g_printing.idle() || !g_handling.idle()) && std::chrono::steady_clock::now() < until) {
+    while (!all_idle() && std::chrono::steady_clock::now() < until) {
         timespec nap{0, 200'000};
         nanosleep(&nap, nullptr);
     }
 }
 
 void forget_reports() noexcept {
-    g_printing.forget();
-    g_handling.forget();
+    each_stage([](auto& stage) { stage.forget(); });
 }
 
 } // namespace detail

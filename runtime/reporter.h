@@ -1,6 +1,6 @@
 // The reporter: uncaught panics, printed and handed over by fibers of its own.
 //
-// Two stages, each a bounded queue and a fiber that exists while there is something in it: the first makes reports readable (symbols are
+// Two stages (and one for the lines of print_later()), each a bounded queue and a fiber that exists while there is something in it: the first makes reports readable (symbols are
 // slow), limits their rate and prints them; the second calls the program's handler. Invariants, of each stage:
 //   - `active` is true from the report that starts its fiber until the fiber has found the queue empty, both under the lock: no report is
 //     left without a fiber, and there is at most one.
@@ -30,7 +30,9 @@ struct Obituary {
     std::string fiber_name;
     Labels labels;
     std::chrono::system_clock::time_point time;
-    WaitReason last_wait = WaitReason::None;
+    LastWait last_wait;        // when it ended; that of the panic's beginning is in the record
+    std::int64_t ended = 0;    // on the clock of LastWait
+    bool locked_to_thread = false;
     bool crash = false;        // PanicPolicy::Crash: the process ends with it
     bool to_handler = true;    // false for what happens in the handler itself
 };

@@ -74,10 +74,6 @@ Fiber* new_fiber(Worker* w, std::size_t size_class) {
     return f;
 }
 
-FiberExtra* extra_of(const GoOptions& o, std::size_t size_class) {
-    return new FiberExtra{o.name, o.labels, o.panic_policy, o.stack_max != 0 ? size_class : 0};
-}
-
 void count_spawned(const Fiber& f, Worker* w, Scheduler* s) noexcept {
     if (f.is_system) [[unlikely]] return;
     if (w != nullptr) {
@@ -142,7 +138,7 @@ SpawnSlot spawn_begin(std::size_t size, std::size_t align, const GoOptions* opti
     f->reason.store(WaitReason::None, std::memory_order_relaxed);
     f->closure = size <= kInlineClosure && align <= 16 ? f->inline_closure : allocate(size, align);
     if (options != nullptr) [[unlikely]] {
-        f->extra = extra_of(*options, size_class);
+        set_extra(*f, new FiberExtra(*options, options->stack_max != 0 ? size_class : 0));
         if (options->inherit_locals && parent != nullptr) copy_locals(*parent, *f);
     }
     f->state.store(FiberState::New, std::memory_order_relaxed);

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -16,8 +17,10 @@
 #include <unistd.h>
 
 #include <weir/chan.h>
+#include <weir/debug.h>
 #include <weir/defer.h>
 #include <weir/detail/park.h>
+#include <weir/on_abandon.h>
 #include <weir/panic_report.h>
 
 #include "crash_kinds.h"
@@ -195,19 +198,29 @@ std::size_t grows_by(std::size_t times, Fn fn) {
     return after > before ? after - before : 0;
 }
 
+/// share is one of three worker counts' part of n, or what takes a sanitizer some seconds.
+std::size_t share(std::size_t n) { return slow_build() ? n / 200 : n / 3 + 1; }
+
 /// A sanitizer keeps freed memory back for a while: what grows there shows nothing.
 const std::size_t kNoGrowth = slow_build() ? std::size_t{1} << 40 : 2 << 20;
 
 } // namespace
 
-TEST_CASE("many recovered panics, faults and overflows do not grow the process") {
+TEST_CASE("a million recovered panics do not grow the process") {
+    each_workers([] { CHECK(grows_by(share(1'000'000), [] { weir::panic("again"); }) <= kNoGrowth); });
+}
+
+TEST_CASE("a hundred thousand recovered faults do not grow the process") {
     if (!kUnwinds) return;
     const auto abandoned = weir::abandoned_total();
-    each_workers([] {
-        CHECK(grows_by(stress(100'000), [] { weir::panic("again"); }) <= kNoGrowth);
-        CHECK(grows_by(stress(20'000), [] { null_read(); }) <= kNoGrowth);
-        if (kOverflows) CHECK(grows_by(stress(1'000), [] { recurse(0); }) <= kNoGrowth);
-    });
+    each_workers([] { CHECK(grows_by(share(100'000), [] { null_read(); }) <= kNoGrowth); });
+    CHECK(weir::abandoned_total() == abandoned);
+}
+
+TEST_CASE("ten thousand recovered overflows do not grow the process") {
+    if (!kUnwinds || !kOverflows) return;
+    const auto abandoned = weir::abandoned_total();
+    each_workers([] { CHECK(grows_by(share(10'000), [] { recurse(0); }) <= kNoGrowth); });
     CHECK(weir::abandoned_total() == abandoned);
 }
 
@@ -379,6 +392,59 @@ TEST_CASE("a fault in the runtime's own code ends the process, with every fiber'
     CHECK_MESSAGE(contains(child.err, "[chan receive]:\n"), child.err);
 }
 
+// ---- OnAbandon ----
+
+TEST_CASE("OnAbandon: an abandoned fiber's functions run on another, last one first, past one that panics or is abandoned itself") {
+    const auto child = dies([] {
+        int wrong = 0;
+        for (int workers : {1, 2, 4}) {
+            wrong += weir::run(weir::Options{.max_procs = workers}, [] {
+                weir::chan<int> ran(8);
+                const auto self = std::make_shared<std::atomic<std::uint64_t>>(0);
+                weir::go([=] {
+                    *self = weir::this_fiber::id();
+                    weir::OnAbandon first{[=] { ran << (weir::this_fiber::id() != *self && weir::this_fiber::name() == "on_abandon" ? 1 : -1); }};
+                    { weir::OnAbandon over{[=] { ran << -2; }}; }
+                    weir::OnAbandon second{[=] {
+                        ran << 2;
+                        std::abort();
+                    }};
+                    weir::OnAbandon third{[=] {
+                        weir::sleep(1ms); // it may block
+                        ran << 3;
+                        weir::panic("in the third");
+                    }};
+                    std::abort();
+                });
+                bool right = ran.recv() == 3;
+                right = ran.recv() == 2 && right;
+                right = ran.recv() == 1 && right;
+                if (!eventually([] { return weir::num_fibers() == 1; })) return 2;
+                return right && ran.len() == 0 ? 0 : 1;
+            });
+        }
+        return wrong;
+    });
+    CHECK_MESSAGE(child.status == 0, child.status, child.err);
+    CHECK(count_of(child.err, "weir: panic in an OnAbandon function: in the third\n") == 3);
+}
+
+TEST_CASE("OnAbandon: what ends by itself, by a panic or by goexit runs none; on a plain thread it does nothing") {
+    each_workers([] {
+        std::atomic<int> ran{0};
+        const auto body = [&](auto end) {
+            weir::OnAbandon gone{[&] { ++ran; }};
+            end();
+        };
+        weir::catch_panic([&] { body([] { weir::panic("recovered"); }); });
+        weir::go([&] { body([] { weir::goexit(); }); });
+        weir::go([&] { body([] {}); });
+        std::thread([&] { body([] {}); }).join();
+        CHECK(eventually([] { return weir::num_fibers() == 1; }));
+        CHECK(ran == 0);
+    });
+}
+
 // ---- reports ----
 
 namespace {
@@ -420,8 +486,15 @@ TEST_CASE("the panic handler gets message, kind, type, stacks, fiber, name, labe
         CHECK(r.labels.size() == 1);
         CHECK(r.time >= since);
         CHECK(r.last_wait == "sleep");
+        CHECK(r.last_wait_ago >= 0ms);
+        CHECK(r.last_wait_ago < patience(1s));
+        CHECK(r.unwinding_wait.empty());
+        CHECK_FALSE(r.locked_to_thread);
         CHECK_FALSE(r.abandoned);
-        CHECK(starts_with(r.text(), "panic: no such order\n\ngoroutine " + std::to_string(r.fiber_id) + " [running]:\n"));
+        CHECK(starts_with(r.text(), "panic: no such order\n\ngoroutine " + std::to_string(r.fiber_id) +
+                                        " [running labels:{\"name\": \"buyer\", \"order\": \"a \\\"quoted\\\"\\nlabel\"}]:\n"));
+        CHECK(contains(r.text(), "\nlast waited for: sleep, begun "));
+        CHECK_FALSE(contains(r.text(), "waited while it unwound"));
         const std::string json = r.json();
         CHECK(count_of(json, "\n") == 0);
         CHECK_MESSAGE(starts_with(json, "{\"time\":\"2"), json);
@@ -430,6 +503,81 @@ TEST_CASE("the panic handler gets message, kind, type, stacks, fiber, name, labe
         CHECK(json.back() == '}');
     });
     weir::set_panic_handler(nullptr);
+}
+
+TEST_CASE("a report tells what the fiber waited for before it panicked, and since; and that it was locked to its thread") {
+    static Collected got;
+    weir::set_panic_handler([](const weir::PanicReport& r) {
+        std::lock_guard hold(got.mutex);
+        got.reports.push_back(r);
+    });
+    each_workers([] {
+        got.reports.clear();
+        const auto report_of = [](auto fn) {
+            const std::size_t before = got.size();
+            weir::go(fn);
+            return eventually([&] { return got.size() == before + 1; }) ? got.reports.back() : weir::PanicReport();
+        };
+        weir::chan<int> c;
+        weir::go([c]() mutable {
+            weir::sleep(1ms);
+            c.close();
+        });
+        const weir::PanicReport in_park = report_of([c] { c.send(1); });
+        CHECK(in_park.message == "send on closed channel");
+        CHECK(in_park.last_wait == "chan send");
+        CHECK(in_park.unwinding_wait.empty());
+
+        const weir::PanicReport deferred = report_of([] {
+            weir::lock_os_thread();
+            weir::defer logs{[] { weir::sleep(30ms); }}; // longer than the clock of such waits takes for a step
+            weir::panic("at once");
+        });
+        CHECK(deferred.last_wait.empty());
+        CHECK(deferred.unwinding_wait == "sleep");
+        CHECK(deferred.locked_to_thread);
+        CHECK(contains(deferred.text(), " [running, locked to thread]:\n"));
+        CHECK(contains(deferred.text(), "\nwaited while it unwound: sleep\n"));
+        CHECK(contains(deferred.json(), "\"last_wait\":\"\",\"last_wait_ms_ago\":0,\"unwinding_wait\":\"sleep\",\"locked_to_thread\":true,"));
+
+        const weir::PanicReport neither = report_of([] { weir::panic("straight away"); });
+        CHECK(neither.last_wait.empty());
+        CHECK(neither.unwinding_wait.empty());
+        CHECK_FALSE(contains(neither.text(), "waited"));
+    });
+    weir::set_panic_handler(nullptr);
+}
+
+TEST_CASE("dumps name fibers and their labels as Go does, while such fibers come and go") {
+    each_workers([] {
+        weir::chan<void> stop;
+        weir::go({.name = "flush", .labels = {{"task", "sync_user"}, {"n", "\"1\""}}}, [=] { stop.recv(); });
+        weir::go({.labels = {{"task", "b"}}}, [=] {
+            weir::lock_os_thread();
+            stop.recv();
+        });
+        weir::go([=] { stop.recv(); });
+        std::atomic<bool> go_on{true};
+        weir::go([&] {
+            while (go_on) {
+                weir::go({.name = "mayfly", .labels = {{"a label that is", "longer than a string keeps in itself"}}}, [] { weir::yield(); });
+                weir::yield();
+            }
+        });
+        const auto dumped = [](const char* header) {
+            return eventually([&] {
+                std::ostringstream out;
+                weir::debug::dump_fibers(out);
+                return contains(out.str(), header);
+            });
+        };
+        CHECK(dumped(" [chan receive labels:{\"name\": \"flush\", \"task\": \"sync_user\", \"n\": \"\\\"1\\\"\"}]:\n"));
+        CHECK(dumped(" [chan receive, locked to thread labels:{\"task\": \"b\"}]:\n"));
+        CHECK(dumped(" [chan receive]:\n"));
+        CHECK(dumped(" labels:{\"name\": \"mayfly\", \"a label that is\": \"longer than a string keeps in itself\"}]:\n"));
+        go_on = false;
+        stop.close();
+    });
 }
 
 TEST_CASE("the handler is told of an abandoned fiber, and may itself panic, throw or fault") {

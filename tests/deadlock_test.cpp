@@ -149,7 +149,7 @@ TEST_CASE("the report lists every fiber with its wait reason, its stack and wher
         });
     });
     CHECK(child.status == 2);
-    for (const char* reason : {"chan send", "select (no cases)", "sync.Mutex.Lock", "sync.WaitGroup.Wait", "chan receive"}) {
+    for (const char* reason : {"chan send", "select (no cases)", "sync.Mutex.Lock", "sync.WaitGroup.Wait labels:{\"name\": \"patient\"}", "chan receive"}) {
         CHECK_MESSAGE(count_of(child.err, std::string(" [") + reason + "]:\n") == 1, reason, child.err);
     }
     CHECK_MESSAGE(count_of(child.err, "\ngoroutine ") == 5, child.err);

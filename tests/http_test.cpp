@@ -309,6 +309,17 @@ TEST_SUITE("http mux") {
             h(late, http::Request("GET", "/p").with_context(ctx));
             CHECK(late.code() == 503);
         });
+        const Death child = dies([] {
+            return weir::run([] {
+                const http::Handler h = http::recovered([](http::ResponseWriter&, const http::Request&) { weir::panic("poison"); });
+                for (int i = 0; i < 50; ++i) {
+                    http::Recorder rec;
+                    h(rec, http::Request("GET", "/p"));
+                }
+            });
+        });
+        CHECK_MESSAGE(contains(child.err, ": GET /p: poison\n"), child.err);
+        CHECK(count_of(child.err, ": GET /p: poison\n") < 50); // ten a second
     }
 
     TEST_CASE("query, form and header access") {
@@ -730,6 +741,62 @@ TEST_SUITE("http server") {
             }
             CHECK(!contains(s.raw(get("/streamed")), "\r\n0\r\n"));
         });
+    }
+
+    // In a child: abandoned fibers keep what they own.
+    TEST_CASE("a handler that is abandoned is answered 500, or broken off, and holds nobody up: not shutdown either") {
+        const Death child = dies([] {
+            int wrong = 0;
+            const auto expect = [&](bool right, const char* what) {
+                if (!right) std::fprintf(stderr, "WRONG: %s\n", what), ++wrong;
+            };
+            for (int workers : {1, 2, 4}) {
+                std::size_t fds = 0;
+                weir::run(weir::Options{.max_procs = workers}, [&] {
+                    std::atomic<bool> cancelled{false};
+                    {
+                        Service s([&](http::ResponseWriter& w, const http::Request& r) {
+                            w.write("half");
+                            if (r.path() == "/streamed") w.flush();
+                            if (r.path() == "/watched") weir::go([&, ctx = r.context()] { ctx.done().recv(), cancelled = true; });
+                            if (r.path() != "/") std::abort();
+                        });
+                        Reader other{s.dial()};
+                        other.conn.write(get("/"));
+                        other.response();
+                        fds = open_fds();
+                        for (const char* path : {"/abort", "/watched"}) {
+                            const std::string got = s.raw(get(path));
+                            expect(starts_with(got, "HTTP/1.1 500 ") && contains(got, "Connection: close\r\n") && !contains(got, "half"), "abort is not answered 500");
+                        }
+                        expect(eventually([&] { return cancelled.load(); }), "the request's context was not cancelled");
+                        const std::string streamed = s.raw(get("/streamed"));
+                        expect(starts_with(streamed, "HTTP/1.1 200 ") && !contains(streamed, "\r\n0\r\n"), "what has left already is not broken off");
+                        const std::string both = s.raw(get("/") + get("/abort"));
+                        expect(starts_with(both, "HTTP/1.1 200 ") && contains(both, "HTTP/1.1 500 "), "an earlier answer did not go out");
+                        other.conn.write(get("/"));
+                        expect(starts_with(other.response(), "HTTP/1.1 200 OK"), "another connection suffered");
+                        expect(eventually([&] { return open_fds() <= fds + 8; }), "descriptors are left"); // the report's symbols keep some files open
+                    }
+                    expect(eventually([] { return weir::num_fibers() == 1; }), "fibers are left");
+
+                    http::Server srv{.handler = [](http::ResponseWriter&, const http::Request&) { std::abort(); }};
+                    auto ln = net::listen("tcp", "127.0.0.1:0").first;
+                    weir::WaitGroup serving;
+                    serving.go([&] { srv.serve(ln); });
+                    net::Conn c = net::dial("tcp", ln.addr().string()).first;
+                    c.write(get("/"));
+                    const auto before = weir::abandoned_total();
+                    expect(eventually([&] { return weir::abandoned_total() > before; }), "it was not abandoned");
+                    auto [ctx, cancel] = weir::with_timeout(weir::background(), patience(10s));
+                    expect(!srv.shutdown(ctx), "shutdown waits for an abandoned handler");
+                    cancel();
+                    serving.wait();
+                });
+            }
+            return wrong;
+        });
+        CHECK_MESSAGE(child.status == 0, child.err.substr(0, 8000));
     }
 
     TEST_CASE("a request's context ends when the peer goes, when the handler returns and when the server is closed") {

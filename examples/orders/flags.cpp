@@ -18,7 +18,8 @@ namespace {
 constexpr option kOptions[] = {
     {"port", required_argument, nullptr, 'p'},    {"db", required_argument, nullptr, 'd'},
     {"workers", required_argument, nullptr, 'w'}, {"gateway-ms", required_argument, nullptr, 'g'},
-    {"help", no_argument, nullptr, 'h'},          {},
+    {"crash-routes", no_argument, nullptr, 'c'},  {"help", no_argument, nullptr, 'h'},
+    {},
 };
 
 /// default_db is a file of this user's in the temporary directory: the orders of a demonstration.
@@ -46,6 +47,9 @@ Error apply(int option, const char* value, Flags& flags) {
     case 'd':
         flags.db = value;
         return flags.db.empty() ? Error("--db must be a path") : Error();
+    case 'c':
+        flags.crash_routes = true;
+        return {};
     default:
         flags.help = true;
         return {};
@@ -75,6 +79,7 @@ std::string usage() {
            ")\n"
            "  --workers N      payments made at the same time (default 16)\n"
            "  --gateway-ms N   how long the pretended payment gateway takes (default 1)\n"
+           "  --crash-routes   GET /crash/KIND crashes: null, div, overflow, throw, abort\n"
            "  --help           this text\n";
 }
 

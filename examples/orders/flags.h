@@ -13,6 +13,7 @@ struct Flags {
     std::string db;  ///< SQLite file
     int workers = 16;
     int gateway_ms = 1;
+    bool crash_routes = false;
     bool help = false;
 };
 

@@ -7,6 +7,7 @@
 
 #include <weir/debug.h>
 
+#include "crashes.h"
 #include "json.h"
 
 namespace orders {
@@ -90,12 +91,13 @@ http::Handler json_errors(http::Handler next) {
 
 } // namespace
 
-http::Handler handler(Service& service) {
+http::Handler handler(Service& service, bool crash_routes) {
     http::Mux mux;
     mux.handle("POST /orders", [&](http::ResponseWriter& w, const http::Request& r) { post_order(service, w, r); });
     mux.handle("GET /orders/{id}", [&](http::ResponseWriter& w, const http::Request& r) { get_order(service, w, r); });
     mux.handle("GET /healthz", get_health);
     mux.handle("GET /debug/fibers", get_fibers);
+    if (crash_routes) add_crash_routes(mux);
     return json_errors(http::recovered(mux));
 }
 

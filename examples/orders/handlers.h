@@ -7,7 +7,7 @@
 
 namespace orders {
 
-/// handler answers all of the service's requests; it refers to `service` for as long as it lives.
+/// handler answers all of the service's requests; it refers to `service` for as long as it lives. `crash_routes` adds GET /crash/KIND.
 ///
 ///     POST /orders        {"item": text, "quantity": number}: 201 with the order and its Location
 ///     GET  /orders/{id}   the order
@@ -15,6 +15,6 @@ namespace orders {
 ///     GET  /debug/fibers  every fiber, where it waits, since when, and who created it
 ///
 /// Errors are {"error": reason}.
-weir::http::Handler handler(Service& service);
+weir::http::Handler handler(Service& service, bool crash_routes);
 
 } // namespace orders

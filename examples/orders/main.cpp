@@ -57,7 +57,7 @@ int serve(const Flags& flags) {
 
     PaymentPool payments(flags.workers, std::chrono::milliseconds(flags.gateway_ms));
     Service service(payments, *store);
-    http::Server server{.handler = handler(service),
+    http::Server server{.handler = handler(service, flags.crash_routes),
                         .read_timeout = 10s,
                         .read_header_timeout = 5s,
                         .idle_timeout = 60s,

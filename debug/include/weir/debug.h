@@ -9,7 +9,8 @@
 
 namespace weir::debug {
 
-/// dump_fibers writes every fiber in the format of Go's goroutine dumps, without stopping any. Parked fibers show their stacks; those that run
+/// dump_fibers writes every fiber in the format of Go's goroutine dumps, names and labels too (those of Go 1.26 under
+/// GODEBUG=tracebacklabels=1), without stopping any. Parked fibers show their stacks; those that run
 /// on another thread do not. Slow (symbolises); safe from any fiber or thread while a runtime is running.
 WEIR_API void dump_fibers(std::ostream& out);
 

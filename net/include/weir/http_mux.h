@@ -51,7 +51,7 @@ WEIR_API void handle(std::string_view pattern, Handler handler, std::source_loca
 WEIR_API Handler strip_prefix(std::string_view prefix, Handler handler);
 
 /// recovered contains panics: when `handler` panics the answer becomes 500, or 503 if r.context() is done, and on_panic (default:
-/// one line on stderr) is told. When part of the response has left already the connection is closed instead, so that the peer
+/// one line on stderr, ten a second of the same message) is told. When part of the response has left already the connection is closed instead, so that the peer
 /// sees it is broken.
 WEIR_API Handler recovered(Handler handler, std::function<void(const Panic&, const Request&)> on_panic = {});
 

@@ -7,7 +7,8 @@
 // Keep-alive, pipelining, Content-Length and chunked bodies, Expect: 100-continue, HTTP/1.0 and HEAD. The body of a request is
 // read whole, up to max_body_bytes, before its handler runs. A malformed request is answered 400, a header over the limit 431, a
 // body over the limit 413, and the connection closed. A handler that panics loses its connection, is logged, and hurts nobody
-// else; http::recovered answers 500 instead.
+// else; http::recovered answers 500 instead. One whose crash cannot be unwound (abort) is answered 500 too, if nothing has been
+// sent yet, and its connection closed.
 //
 // Thread safety: the settings are read when serving starts and must not change afterwards; the functions may be called from
 // anywhere, several serve() at once. Destroying a Server closes it as close() does; connections whose handlers still run end by

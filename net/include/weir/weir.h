@@ -15,6 +15,7 @@
 #include <weir/map.h>
 #include <weir/mutex.h>
 #include <weir/net.h>
+#include <weir/on_abandon.h>
 #include <weir/once.h>
 #include <weir/panic.h>
 #include <weir/panic_report.h>

@@ -6,6 +6,8 @@
 // is slow, blocks or panics delays neither the dying fiber nor any other, nor the printing. When a queue is full, reports are dropped and
 // counted. Identical reports are printed and handed over ten times a second at most; the next one says how many were left out. When run
 // ends it waits up to a second for what is still queued.
+// What a fiber waited for is known by kind, not by object; which mutexes it held is not known, as a Mutex has no owner: an unwound fiber's guards
+// have released them, and who waits for one that an abandoned fiber held is in the dump.
 // Thread safety: everything here may be called from any fiber or thread, at any time.
 #pragma once
 
@@ -33,7 +35,10 @@ struct PanicReport {
     std::string fiber_name;
     Labels labels;
     std::chrono::system_clock::time_point time;
-    std::string last_wait;             ///< what the fiber last waited for ("chan receive", ...); empty: it never did
+    std::string last_wait;             ///< what the fiber last waited for before it panicked ("chan receive", ...); empty: it never did
+    std::chrono::nanoseconds last_wait_ago{}; ///< how long before its end that wait began; to about 10 ms
+    std::string unwinding_wait;        ///< what its deferred calls and destructors last waited for since; empty: nothing
+    bool locked_to_thread = false;     ///< it was in lock_os_thread
     bool abandoned = false;            ///< the fiber could not be unwound: its destructors did not run, its stack is kept
     std::uint64_t suppressed = 0;      ///< identical reports left out since the last one
 
