@@ -1,8 +1,10 @@
-// Two classic programs: skynet (a tree with a million leaves) and the prime sieve.
+// Classic programs: skynet (a tree with a million leaves), the prime sieve, and fib with a fiber a call.
+#include <utility>
 #include <vector>
 
 #include <weir/chan.h>
 #include <weir/go.h>
+#include <weir/waitgroup.h>
 
 #include "workloads.h"
 
@@ -75,6 +77,23 @@ int nth_prime(std::size_t n) {
     return primes.back();
 }
 
+/// fib computes one of its two terms in a fiber of its own, down to the last call.
+std::int64_t fib(std::int64_t n) {
+    if (n < 2) return n;
+    std::int64_t first = 0;
+    weir::WaitGroup wg;
+    wg.go([&first, n] { first = fib(n - 1); });
+    const std::int64_t second = fib(n - 2);
+    wg.wait();
+    return first + second;
+}
+
+std::int64_t fib_by_addition(std::int64_t n) {
+    std::int64_t a = 0, b = 1;
+    for (; n > 0; --n) a = std::exchange(b, a + b);
+    return a;
+}
+
 } // namespace
 
 void skynet_million(Bench& bench) {
@@ -93,6 +112,15 @@ void sieve_4000(Bench& bench) {
     const int got = sieve(n);
     bench.report("", ms(Clock::now() - start), "ms", n);
     bench.expect("last prime", got, nth_prime(static_cast<std::size_t>(n)));
+}
+
+void fib_27(Bench& bench) {
+    const std::int64_t n = bench.count(27, 10);
+    fib(n - 5);
+    const auto start = Clock::now();
+    const std::int64_t got = fib(n);
+    bench.report("", ms(Clock::now() - start), "ms", n);
+    bench.expect("fib", got, fib_by_addition(n));
 }
 
 } // namespace perf
