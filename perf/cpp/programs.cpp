@@ -1,11 +1,9 @@
 // Classic programs: skynet (a tree with a million leaves), the prime sieve, and fib with a fiber a call.
-#include <utility>
-#include <vector>
-
 #include <weir/chan.h>
 #include <weir/go.h>
 #include <weir/waitgroup.h>
 
+#include "answers.h"
 #include "workloads.h"
 
 namespace perf {
@@ -60,23 +58,6 @@ int sieve(std::int64_t n) {
     return prime;
 }
 
-bool is_prime(int candidate, const std::vector<int>& smaller_primes) {
-    for (int p : smaller_primes) {
-        if (p * p > candidate) break;
-        if (candidate % p == 0) return false;
-    }
-    return true;
-}
-
-/// nth_prime finds the answer the plain way.
-int nth_prime(std::size_t n) {
-    std::vector<int> primes;
-    for (int candidate = 2; primes.size() < n; ++candidate) {
-        if (is_prime(candidate, primes)) primes.push_back(candidate);
-    }
-    return primes.back();
-}
-
 /// fib computes one of its two terms in a fiber of its own, down to the last call.
 std::int64_t fib(std::int64_t n) {
     if (n < 2) return n;
@@ -86,12 +67,6 @@ std::int64_t fib(std::int64_t n) {
     const std::int64_t second = fib(n - 2);
     wg.wait();
     return first + second;
-}
-
-std::int64_t fib_by_addition(std::int64_t n) {
-    std::int64_t a = 0, b = 1;
-    for (; n > 0; --n) a = std::exchange(b, a + b);
-    return a;
 }
 
 } // namespace
