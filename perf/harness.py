@@ -119,14 +119,14 @@ def measure_all(chosen, workloads, options):
 
 
 def save(result, is_full):
-    """Writes the result under its time; a full run becomes latest.json as well. Returns the path."""
+    """Writes the result under its time; a full run becomes latest.json as well."""
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(result, indent=1) + "\n"
     path = RESULTS / (result["time"].replace(":", "") + ".json")
     path.write_text(text)
     if is_full:
         (RESULTS / "latest.json").write_text(text)
-    return path
+    print(f"\nwritten to {path}")
 
 
 def default_procs():
@@ -215,8 +215,8 @@ def run_benchmarks(options):
         "failures": failures,
         "notes": notes,
     }
-    is_full = not (options.quick or options.workloads or failures) and options.scale == 1
-    print(f"\nwritten to {save(result, is_full)}")
+    if not options.quick:
+        save(result, is_full=not (options.workloads or failures) and options.scale == 1)
     return result
 
 

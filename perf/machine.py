@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shlex
 import subprocess
 
@@ -52,7 +53,8 @@ def compile_command(build_dir):
     words = shlex.split(command)
     compiler = words[1] if words[0].endswith("ccache") else words[0]
     flags = [w for w in words if w.startswith(("-O", "-f", "-m", "-std", "-D", "-g", "-p")) and not w.startswith("-fdiagnostics")]
-    return output_of(compiler, "--version").splitlines()[0], " ".join(dict.fromkeys(flags))
+    name = re.sub(r"^\S*[cg]\+\+\S* ", "g++ ", output_of(compiler, "--version").splitlines()[0])  # it goes by several names
+    return name, " ".join(dict.fromkeys(flags))
 
 
 def version_of_weir(build_dir):
