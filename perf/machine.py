@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shlex
 import subprocess
 
@@ -27,6 +28,13 @@ def field_of(path, key):
     return "unknown"
 
 
+def field_of_header(header, macro):
+    """The value of a macro in one of the system's headers."""
+    path = pathlib.Path("/usr/include") / header
+    lines = path.read_text().splitlines() if path.exists() else []
+    return next((line.split()[-1].strip('"') for line in lines if line.startswith(f"#define {macro} ")), "unknown")
+
+
 def describe():
     return {
         "cpu": field_of("/proc/cpuinfo", "model name"),
@@ -45,17 +53,20 @@ def compile_command(build_dir):
     words = shlex.split(command)
     compiler = words[1] if words[0].endswith("ccache") else words[0]
     flags = [w for w in words if w.startswith(("-O", "-f", "-m", "-std", "-D", "-g", "-p")) and not w.startswith("-fdiagnostics")]
-    return compiler, list(dict.fromkeys(flags))
+    name = re.sub(r"^\S*[cg]\+\+\S* ", "g++ ", output_of(compiler, "--version").splitlines()[0])  # it goes by several names
+    return name, " ".join(dict.fromkeys(flags))
 
 
-def describe_build(build_dir, go):
+def version_of_weir(build_dir):
+    return json.loads((build_dir / "meson-info" / "intro-projectinfo.json").read_text())["version"]
+
+
+def describe_build(build_dir, sides):
     compiler, flags = compile_command(build_dir)
-    project = json.loads((build_dir / "meson-info" / "intro-projectinfo.json").read_text())
     return {
-        "weir": project["version"],
         "commit": output_of("git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"),
         "modified": output_of("git", "-C", str(ROOT), "status", "--porcelain", "-uno", "--", ".", ":!perf/results", ":!perf/README.md") != "",
-        "compiler": output_of(compiler, "--version").splitlines()[0],
-        "flags": " ".join(flags),
-        "go": output_of(go, "version"),
+        "compiler": compiler,
+        "flags": flags,
+        "versions": {side.key: side.version for side in sides},
     }

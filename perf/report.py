@@ -1,4 +1,6 @@
-"""The figures as text: progress lines, the Markdown table, the README's table."""
+"""The figures as text: progress lines, the Markdown tables, the README's section."""
+
+import limits
 
 BEGIN = "<!-- figures: written by perf/run --update-readme -->"
 END = "<!-- end of figures -->"
@@ -20,46 +22,62 @@ def spread(side):
     return f"{number(side['median'])} ({number(side['min'])}-{number(side['max'])})"
 
 
-def ratio(row):
-    return f"{row['ratio']:.2f}" if row and row["ratio"] is not None else ""
+def ratio(row, key):
+    return f"{row['ratios'][key]:.2f}" if key in row["ratios"] else ""
 
 
 def progress_header():
-    return f"{'workload':<28} {'workers':>7}  {'weir median (min-max)':>26}  {'Go median (min-max)':>28}  {'unit':<6}  Go/weir"
+    return f"{'workload':<28} {'workers':>7}  {'weir median (min-max)':>26}  {'Go median (min-max)':>28}  {'unit':<6}  Go/weir  others: median (ratio to weir)"
 
 
-def progress_line(row):
-    weir, go = spread(row.get("weir")), spread(row.get("go"))
-    return f"{row['name']:<28} {row['procs']:>7}  {weir:>26}  {go:>28}  {row['unit']:<6}  {ratio(row):>7}"
+def progress_line(row, chosen):
+    weir, go = spread(row["sides"].get("weir")), spread(row["sides"].get("go"))
+    others = [f"{side.title} {with_ratio(row, side.key)}" for side in chosen if side.key not in ("weir", "go") and side.key in row["sides"]]
+    return f"{row['name']:<28} {row['procs']:>7}  {weir:>26}  {go:>28}  {row['unit']:<6}  {ratio(row, 'go'):>7}  {', '.join(others)}".rstrip()
+
+
+def with_ratio(row, key):
+    """The median and, in brackets, its ratio to weir's."""
+    if key not in row["sides"]:
+        return ""
+    return number(row["sides"][key]["median"]) + (f" ({number(row['ratios'][key])})" if key in row["ratios"] else "")
 
 
 def markdown(result):
-    """The table, one line a figure, and the line that says what it was measured on."""
-    procs = sorted({row["procs"] for row in result["rows"]})
-    by_key = {(row["name"], row["procs"]): row for row in result["rows"]}
-    names = dict.fromkeys((row["name"], row["unit"]) for row in result["rows"])
-    heads = [f"weir, {workers(p)} | Go, {workers(p)} | Go/weir" for p in procs]
-    lines = [f"| workload | unit | {' | '.join(heads)} |", "|---|---|" + "---:|---:|---:|" * len(procs)]
-    for name, unit in names:
-        cells = []
-        for p in procs:
-            row = by_key.get((name, p), {"ratio": None})
-            cells += [spread(row.get("weir")), spread(row.get("go")), f"**{ratio(row)}**" if ratio(row) else ""]
-        lines.append(f"| {name} | {unit} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n\n" + provenance(result)
+    """A table for each worker count, the line that says what it was measured on, and the machine's limits."""
+    parts = [table(result, procs) for procs in sorted({row["procs"] for row in result["rows"]})]
+    notes = ["No figure: " + note.splitlines()[0] for note in result["notes"]]
+    missing = [f"Left out: {key}: {why}" for key, why in result["missing"].items()]
+    return "\n\n".join([*parts, provenance(result), *notes, *missing, limits.markdown(result)])
 
 
-def workers(procs):
-    return f"{procs} worker" + ("s" if procs > 1 else "")
+def table(result, procs):
+    titles = result["titles"]
+    others = [key for key in titles if key not in ("weir", "go")]
+    heads = ["workload", "unit", "weir", "Go", "Go/weir", *(titles[key] for key in others)]
+    lines = [f"### {workers(result, procs)}", "", "| " + " | ".join(heads) + " |", "|---|---|" + "---:|" * (len(heads) - 2)]
+    for row in result["rows"]:
+        if row["procs"] != procs:
+            continue
+        lead = f"**{ratio(row, 'go')}**" if "go" in row["ratios"] else ""
+        cells = [row["name"], row["unit"], spread(row["sides"].get("weir")), spread(row["sides"].get("go")), lead]
+        lines.append("| " + " | ".join(cells + [with_ratio(row, key) for key in others]) + " |")
+    return "\n".join(lines)
+
+
+def workers(result, procs):
+    text = f"{procs} worker" + ("s" if procs > 1 else "")
+    return text + (", which are all cores" if procs == result["machine"]["cpus"] else "")
 
 
 def provenance(result):
     m, b = result["machine"], result["build"]
-    what = "One round" if result["rounds"] == 1 else f"Median (min-max) of {result['rounds']} rounds"
+    what = "One round" if result["rounds"] == 1 else f"Median (min-max) of {result['rounds']} rounds; behind a peer's median its ratio to weir"
     modified = " with local changes" if b["modified"] else ""
+    versions = "; ".join(version for key, version in b["versions"].items() if key != "weir")
     return (
-        f"{what}, {result['time']}. {m['cpu']}, {m['cpus']} CPUs, {m['memory']}, {m['os']}, "
-        f"kernel {m['kernel']} {m['arch']}. weir {b['weir']}, commit {b['commit']}{modified}; {b['compiler']}, `{b['flags']}`; {b['go']}."
+        f"{what}, {result['time']}, {result['seconds'] / 60:.0f} minutes. {m['cpu']}, {m['cpus']} CPUs, {m['memory']}, {m['os']}, "
+        f"kernel {m['kernel']} {m['arch']}. weir {b['versions']['weir']}, commit {b['commit']}{modified}; {b['compiler']}, `{b['flags']}`; {versions}."
     )
 
 

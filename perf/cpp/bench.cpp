@@ -10,6 +10,12 @@ std::int64_t Bench::count(std::int64_t full, std::int64_t least) const {
     return std::max(least, static_cast<std::int64_t>(static_cast<double>(full) * scale_));
 }
 
+std::int64_t Bench::fitting(std::int64_t n, std::int64_t trial, Clock::duration took) {
+    const auto within = static_cast<std::int64_t>(static_cast<double>(trial) * (ns(kBudget) / std::max(1.0, ns(took))));
+    n = std::min(n, std::max(trial, within));
+    return n > 1000 ? n - n % 1000 : n;
+}
+
 void Bench::report(std::string_view part, double value, std::string_view unit, std::int64_t n) {
     std::string name = name_;
     if (!part.empty()) name.append(".").append(part);

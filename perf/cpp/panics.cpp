@@ -48,7 +48,7 @@ template <How how>
 
 /// failures: `call` has something fail `depth` calls below the function that recovers it, and returns the recovered value.
 void failures(Bench& bench, int depth, std::int64_t (*call)(int depth, std::int64_t value)) {
-    bench.per_op(bench.count(500'000, 100), [&](std::int64_t n) {
+    bench.per_op(bench.count(100'000, 100), [&](std::int64_t n) {
         std::int64_t sum = 0;
         for (std::int64_t i = 0; i < n; ++i) sum += call(depth, i);
         bench.expect("sum of the recovered values", sum, sum_below(n));

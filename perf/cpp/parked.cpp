@@ -1,35 +1,14 @@
 // A million fibers parked on one channel: what each costs in memory, to create, and to wake and join.
-#include <fstream>
-#include <string>
 #include <vector>
 
 #include <weir/chan.h>
 #include <weir/go.h>
 #include <weir/waitgroup.h>
 
+#include "memory.h"
 #include "workloads.h"
 
 namespace perf {
-
-namespace {
-
-/// Memory is what the kernel counts for this process, in bytes.
-struct Memory {
-    std::int64_t rss = 0;
-    std::int64_t page_tables = 0;
-};
-
-Memory memory_now() {
-    Memory m;
-    std::ifstream status("/proc/self/status");
-    for (std::string line; std::getline(status, line);) {
-        if (line.starts_with("VmRSS:")) m.rss = std::stoll(line.substr(6)) * 1024;
-        if (line.starts_with("VmPTE:")) m.page_tables = std::stoll(line.substr(6)) * 1024;
-    }
-    return m;
-}
-
-} // namespace
 
 void parked_million(Bench& bench) {
     const std::int64_t n = bench.count(1'000'000, 1000);

@@ -1,9 +1,9 @@
-// Two classic programs: skynet (a tree with a million leaves) and the prime sieve.
-#include <vector>
-
+// Classic programs: skynet (a tree with a million leaves), the prime sieve, and fib with a fiber a call.
 #include <weir/chan.h>
 #include <weir/go.h>
+#include <weir/waitgroup.h>
 
+#include "answers.h"
 #include "workloads.h"
 
 namespace perf {
@@ -58,21 +58,15 @@ int sieve(std::int64_t n) {
     return prime;
 }
 
-bool is_prime(int candidate, const std::vector<int>& smaller_primes) {
-    for (int p : smaller_primes) {
-        if (p * p > candidate) break;
-        if (candidate % p == 0) return false;
-    }
-    return true;
-}
-
-/// nth_prime finds the answer the plain way.
-int nth_prime(std::size_t n) {
-    std::vector<int> primes;
-    for (int candidate = 2; primes.size() < n; ++candidate) {
-        if (is_prime(candidate, primes)) primes.push_back(candidate);
-    }
-    return primes.back();
+/// fib computes one of its two terms in a fiber of its own, down to the last call.
+std::int64_t fib(std::int64_t n) {
+    if (n < 2) return n;
+    std::int64_t first = 0;
+    weir::WaitGroup wg;
+    wg.go([&first, n] { first = fib(n - 1); });
+    const std::int64_t second = fib(n - 2);
+    wg.wait();
+    return first + second;
 }
 
 } // namespace
@@ -93,6 +87,15 @@ void sieve_4000(Bench& bench) {
     const int got = sieve(n);
     bench.report("", ms(Clock::now() - start), "ms", n);
     bench.expect("last prime", got, nth_prime(static_cast<std::size_t>(n)));
+}
+
+void fib_27(Bench& bench) {
+    const std::int64_t n = bench.count(27, 10);
+    fib(n - 5);
+    const auto start = Clock::now();
+    const std::int64_t got = fib(n);
+    bench.report("", ms(Clock::now() - start), "ms", n);
+    bench.expect("fib", got, fib_by_addition(n));
 }
 
 } // namespace perf

@@ -1,6 +1,7 @@
-// One receiver in a select over four channels, each with its own sender.
+// One receiver in a select over two, four or eight channels: each with its own sender, or with nothing to receive and a default.
 #include <array>
 #include <cstddef>
+#include <utility>
 
 #include <weir/chan.h>
 #include <weir/go.h>
@@ -11,13 +12,14 @@
 namespace perf {
 
 using weir::chan;
+using weir::otherwise;
 using weir::recv;
 
 namespace {
 
-void select_of_4(Bench& bench, std::int64_t per_sender, std::ptrdiff_t capacity) {
-    static constexpr std::int64_t kSenders = 4;
-    bench.per_op(per_sender * kSenders, [&](std::int64_t n) {
+template <std::size_t kSenders>
+void select_of(Bench& bench, std::int64_t items, std::ptrdiff_t capacity) {
+    bench.per_op(bench.count(items, 1000), [&](std::int64_t n) {
         const std::int64_t share = n / kSenders;
         std::array<chan<std::int64_t>, kSenders> c;
         for (chan<std::int64_t>& out : c) {
@@ -27,20 +29,39 @@ void select_of_4(Bench& bench, std::int64_t per_sender, std::ptrdiff_t capacity)
             });
         }
         std::array<std::int64_t, kSenders> sums{};
-        for (std::int64_t i = 0; i < share * kSenders; ++i) {
-            weir::select(recv(c[0], [&](std::int64_t v) { sums[0] += v; }), //
-                         recv(c[1], [&](std::int64_t v) { sums[1] += v; }), //
-                         recv(c[2], [&](std::int64_t v) { sums[2] += v; }), //
-                         recv(c[3], [&](std::int64_t v) { sums[3] += v; }));
-        }
+        [&]<std::size_t... i>(std::index_sequence<i...>) {
+            for (std::size_t k = 0; k < share * kSenders; ++k) weir::select(recv(c[i], [&](std::int64_t v) { sums[i] += v; })...);
+        }(std::make_index_sequence<kSenders>());
         for (std::int64_t sum : sums) bench.expect("sum of a channel", sum, sum_below(share));
+    });
+}
+
+template <std::size_t kChannels>
+void select_default_of(Bench& bench) {
+    bench.per_op(bench.count(5'000'000, 1000), [&](std::int64_t n) {
+        std::array<chan<std::int64_t>, kChannels> c;
+        for (chan<std::int64_t>& in : c) in = chan<std::int64_t>();
+        std::int64_t sum = 0, idle = 0;
+        [&]<std::size_t... i>(std::index_sequence<i...>) {
+            for (std::int64_t k = 0; k < n; ++k) {
+                weir::select(recv(c[i], [&](std::int64_t v) { sum += v; })..., otherwise([&] { ++idle; }));
+            }
+        }(std::make_index_sequence<kChannels>());
+        bench.expect("default taken", idle, n);
+        bench.expect("sum received", sum, 0);
     });
 }
 
 } // namespace
 
-void select_4(Bench& bench) { select_of_4(bench, bench.count(250'000, 100), 0); }
+void select_2(Bench& bench) { select_of<2>(bench, 1'000'000, 0); }
+void select_4(Bench& bench) { select_of<4>(bench, 1'000'000, 0); }
+void select_8(Bench& bench) { select_of<8>(bench, 1'000'000, 0); }
 
-void select_4_buffered(Bench& bench) { select_of_4(bench, bench.count(500'000, 100), 128); }
+void select_4_buffered(Bench& bench) { select_of<4>(bench, 2'000'000, 128); }
+
+void select_2_default(Bench& bench) { select_default_of<2>(bench); }
+void select_4_default(Bench& bench) { select_default_of<4>(bench); }
+void select_8_default(Bench& bench) { select_default_of<8>(bench); }
 
 } // namespace perf

@@ -24,6 +24,18 @@ void spawn_and_join(std::span<std::int32_t> slots, std::int32_t mark) {
 
 std::int64_t marked(std::span<const std::int32_t> slots, std::int32_t mark) { return std::ranges::count(slots, mark); }
 
+void spawn_one(Bench& bench) {
+    bench.per_op(bench.count(2'000'000, 1000), [&](std::int64_t n) {
+        std::int64_t ran = 0;
+        for (std::int64_t i = 0; i < n; ++i) {
+            weir::WaitGroup wg;
+            wg.go([&ran] { ++ran; });
+            wg.wait();
+        }
+        bench.expect("fibers that ran", ran, n);
+    });
+}
+
 void spawn_burst(Bench& bench) {
     static constexpr std::int64_t kBurst = 1000;
     std::vector<std::int32_t> slots(kBurst);

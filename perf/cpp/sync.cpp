@@ -3,6 +3,7 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include <weir/cond.h>
 #include <weir/context.h>
 #include <weir/map.h>
 #include <weir/mutex.h>
@@ -10,7 +11,6 @@
 #include <weir/pool.h>
 #include <weir/rwmutex.h>
 #include <weir/semaphore.h>
-#include <weir/waitgroup.h>
 
 #include "workloads.h"
 
@@ -20,33 +20,11 @@ namespace {
 
 constexpr std::int64_t kKeys = 1024;
 
-/// together runs body(fiber, n / fibers) on so many fibers, and waits for them.
-template <class Body>
-void together(std::int64_t fibers, std::int64_t n, Body body) {
-    weir::WaitGroup wg;
-    for (std::int64_t fiber = 0; fiber < fibers; ++fiber) wg.go([&, fiber] { body(fiber, n / fibers); });
-    wg.wait();
-}
-
 void fill(weir::Map<std::int64_t, std::int64_t>& map) {
     for (std::int64_t key = 0; key < kKeys; ++key) map.store(key, key);
 }
 
 } // namespace
-
-void mutex_2(Bench& bench) {
-    bench.per_op(bench.count(10'000'000, 1000), [&](std::int64_t n) {
-        weir::Mutex mu;
-        std::int64_t counter = 0;
-        together(2, n, [&](std::int64_t, std::int64_t each) {
-            for (std::int64_t i = 0; i < each; ++i) {
-                const std::lock_guard lock(mu);
-                ++counter;
-            }
-        });
-        bench.expect("counter", counter, n / 2 * 2);
-    });
-}
 
 void rwmutex_read(Bench& bench) {
     bench.per_op(bench.count(20'000'000, 1000), [&](std::int64_t n) {
@@ -115,6 +93,37 @@ void once(Bench& bench, std::int64_t fibers) {
             for (std::int64_t i = 0; i < each; ++i) once.call([&] { ++runs; });
         });
         bench.expect("runs", runs, 1);
+    });
+}
+
+/// cond_broadcast: a hundred fibers wait; an operation is one of them woken by a broadcast.
+void cond_broadcast(Bench& bench) {
+    static constexpr std::int64_t kFibers = 100;
+    bench.per_op(bench.count(20'000, 10) * kFibers, [&](std::int64_t n) {
+        const std::int64_t rounds = n / kFibers;
+        weir::Mutex mu;
+        weir::Cond begun(mu), seen_by_all(mu);
+        std::int64_t round = 0, seen = 0; // guarded by mu
+        weir::WaitGroup wg;
+        for (std::int64_t i = 0; i < kFibers; ++i) {
+            wg.go([&] {
+                const std::lock_guard lock(mu);
+                for (std::int64_t last = 0; last < rounds; ++last) {
+                    begun.wait([&] { return round > last; });
+                    if (++seen == round * kFibers) seen_by_all.signal();
+                }
+            });
+        }
+        {
+            const std::lock_guard lock(mu);
+            while (round < rounds) {
+                ++round;
+                begun.broadcast();
+                seen_by_all.wait([&] { return seen == round * kFibers; });
+            }
+        }
+        wg.wait();
+        bench.expect("wake-ups", seen, rounds * kFibers);
     });
 }
 

@@ -1,5 +1,4 @@
-// Time: the processor time of many sleepers, the delay from a send to the woken receiver, and what timers cost.
-#include <algorithm>
+// Timers: the processor time of many sleepers, and what it costs to make and to stop timers.
 #include <atomic>
 #include <chrono>
 #include <vector>
@@ -8,6 +7,7 @@
 
 #include <weir/chan.h>
 #include <weir/go.h>
+#include <weir/select.h>
 #include <weir/sleep.h>
 #include <weir/ticker.h>
 #include <weir/waitgroup.h>
@@ -58,43 +58,15 @@ void timers_100k(Bench& bench) {
     bench.report("", ms(cpu_time() - before), "CPU ms", n);
 }
 
-/// wake_latency: one fiber sends after every pause, another is parked in a receive.
-void wake_latency(Bench& bench) {
-    const std::int64_t n = bench.count(3000, 100);
-    weir::chan<Clock::time_point> c;
-    weir::chan<void> done;
-    std::vector<double> delays;
-    delays.reserve(static_cast<std::size_t>(n));
-    weir::go([&delays, c, done]() mutable {
-        for (Clock::time_point sent : c) delays.push_back(ns(Clock::now() - sent));
-        done.close();
-    });
-    for (std::int64_t i = 0; i < n; ++i) {
-        weir::sleep(50us);
-        c.send(Clock::now());
-    }
-    c.close();
-    done.recv();
-    bench.expect("wake-ups", static_cast<std::int64_t>(delays.size()), n);
-    delays.erase(delays.begin(), delays.begin() + n / 10);
-    std::ranges::sort(delays);
-    bench.report("p50", delays[delays.size() / 2], "ns", n);
-    bench.report("p99", delays[delays.size() * 99 / 100], "ns", n);
-}
-
 /// timer: make a timer far ahead, and stop it.
 void timer(Bench& bench, std::int64_t fibers) {
     bench.per_op(bench.count(5'000'000, 1000), [&](std::int64_t n) {
-        weir::WaitGroup wg;
         std::atomic<std::int64_t> stopped{0};
-        for (std::int64_t fiber = 0; fiber < fibers; ++fiber) {
-            wg.go([&, n] {
-                std::int64_t mine = 0;
-                for (std::int64_t i = 0; i < n / fibers; ++i) mine += weir::Timer(1h).stop();
-                stopped += mine;
-            });
-        }
-        wg.wait();
+        together(fibers, n, [&](std::int64_t, std::int64_t each) {
+            std::int64_t mine = 0;
+            for (std::int64_t i = 0; i < each; ++i) mine += weir::Timer(1h).stop();
+            stopped += mine;
+        });
         bench.expect("stopped", stopped, n / fibers * fibers);
     });
 }
@@ -113,6 +85,23 @@ void timer_million(Bench& bench) {
     bench.expect("stopped", stopped, n);
     bench.report("arm", ns(armed - begun) / static_cast<double>(n), "ns", n);
     bench.report("stop", ns(ended - armed) / static_cast<double>(n), "ns", n);
+}
+
+/// after_loop: a receive with a limit, again and again: each makes a timer that is not needed.
+void after_loop(Bench& bench) {
+    bench.per_op(bench.count(1'000'000, 1000), [&](std::int64_t n) {
+        weir::chan<std::int64_t> c(128);
+        weir::go([c, n]() mutable {
+            for (std::int64_t i = 0; i < n; ++i) c.send(i);
+        });
+        std::int64_t sum = 0, late = 0;
+        for (std::int64_t i = 0; i < n; ++i) {
+            weir::select(weir::recv(c, [&](std::int64_t v) { sum += v; }), //
+                         weir::recv(weir::after(1h), [&] { ++late; }));
+        }
+        bench.expect("sum received", sum, sum_below(n));
+        bench.expect("timers that fired", late, 0);
+    });
 }
 
 } // namespace perf

@@ -14,6 +14,7 @@ type bench struct {
 	name    string
 	procs   int
 	scale   float64
+	ops     int    // 0, or the exact number of operations for perOp
 	problem string // the first failed check; empty is good
 	results []result
 }
@@ -36,12 +37,37 @@ func (b *bench) count(full, least int) int {
 	return n
 }
 
-// perOp runs body at a tenth of the size as a warm-up, then at size n, and reports the time of one operation.
+const budget = 200 * time.Millisecond
+
+// perOp runs body at a tenth of the size as a warm-up, then at size n, or at one that fits into the budget, and reports the time of
+// one operation. With a number of operations given it runs body once, at that size.
 func (b *bench) perOp(n int, body func(n int)) {
-	body(n/10 + 1)
+	if b.ops == 0 {
+		trial := n/10 + 1
+		begun := time.Now()
+		body(trial)
+		n = fitting(n, trial, time.Since(begun))
+	} else {
+		n = b.ops
+	}
 	start := time.Now()
 	body(n)
 	b.report("", nsEach(time.Since(start), n), "ns", n)
+}
+
+// fitting lessens n to what takes about the budget, going by a trial; never to less than the trial, and to whole thousands.
+func fitting(n, trial int, took time.Duration) int {
+	within := int(float64(trial) * float64(budget) / math.Max(1, float64(took)))
+	if within < trial {
+		within = trial
+	}
+	if n > within {
+		n = within
+	}
+	if n > 1000 {
+		n -= n % 1000
+	}
+	return n
 }
 
 // report adds a figure; part names one of several figures of a workload ("parked_million.rss").

@@ -1,4 +1,4 @@
-// Lock and unlock around one addition: alone, and by eight goroutines at once.
+// Lock and unlock around one addition: alone, and by several goroutines at once.
 package main
 
 import "sync"
@@ -16,25 +16,18 @@ func mutexUncontended(b *bench) {
 	})
 }
 
-func mutex8(b *bench) {
-	const fibers = 8
-	perFiber := b.count(2_000_000, 1000)
-	b.perOp(perFiber*fibers, func(n int) {
+// mutex: a tiny section by so many goroutines at once.
+func mutex(b *bench, fibers int) {
+	b.perOp(b.count(10_000_000, 1000), func(n int) {
 		var mu sync.Mutex
-		var wg sync.WaitGroup
 		counter := 0
-		wg.Add(fibers)
-		for i := 0; i < fibers; i++ {
-			go func() {
-				for j := 0; j < n/fibers; j++ {
-					mu.Lock()
-					counter++
-					mu.Unlock()
-				}
-				wg.Done()
-			}()
-		}
-		wg.Wait()
+		together(fibers, n, func(_, each int) {
+			for i := 0; i < each; i++ {
+				mu.Lock()
+				counter++
+				mu.Unlock()
+			}
+		})
 		b.expect("counter", counter, n/fibers*fibers)
 	})
 }

@@ -21,7 +21,7 @@ func guarded(depth, value int) (got int) {
 
 // panicRecover: a panic `depth` calls below the function whose deferred call recovers it.
 func panicRecover(b *bench, depth int) {
-	b.perOp(b.count(500_000, 100), func(n int) {
+	b.perOp(b.count(100_000, 100), func(n int) {
 		sum := 0
 		for i := 0; i < n; i++ {
 			sum += guarded(depth, i)

@@ -1,7 +1,10 @@
-// Two classic programs: skynet (a tree with a million leaves) and the prime sieve.
+// Classic programs: skynet (a tree with a million leaves), the prime sieve, and fib with a goroutine a call.
 package main
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // skynet sends the sum of the ordinals num ... num+size-1 to out, through ten children at every level.
 func skynet(out chan<- int, num, size int) {
@@ -93,4 +96,38 @@ func sieve4000(b *bench) {
 	got := sieve(n)
 	b.report("", ms(time.Since(start)), "ms", n)
 	b.expect("last prime", got, nthPrime(n))
+}
+
+// fib computes one of its two terms in a goroutine of its own, down to the last call.
+func fib(n int) int {
+	if n < 2 {
+		return n
+	}
+	first := 0
+	var wg sync.WaitGroup
+	wg.Add(1)
+	go func() {
+		first = fib(n - 1)
+		wg.Done()
+	}()
+	second := fib(n - 2)
+	wg.Wait()
+	return first + second
+}
+
+func fibByAddition(n int) int {
+	a, b := 0, 1
+	for ; n > 0; n-- {
+		a, b = b, a+b
+	}
+	return a
+}
+
+func fib27(b *bench) {
+	n := b.count(27, 10)
+	fib(n - 5)
+	start := time.Now()
+	got := fib(n)
+	b.report("", ms(time.Since(start)), "ms", n)
+	b.expect("fib", got, fibByAddition(n))
 }

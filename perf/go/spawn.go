@@ -29,6 +29,22 @@ func marked(slots []int32, mark int32) int {
 	return n
 }
 
+func spawnOne(b *bench) {
+	b.perOp(b.count(2_000_000, 1000), func(n int) {
+		ran := 0
+		for i := 0; i < n; i++ {
+			var wg sync.WaitGroup
+			wg.Add(1)
+			go func() {
+				ran++
+				wg.Done()
+			}()
+			wg.Wait()
+		}
+		b.expect("fibers that ran", ran, n)
+	})
+}
+
 func spawnBurst(b *bench) {
 	const burst = 1000
 	slots := make([]int32, burst)

@@ -29,21 +29,6 @@ func fill(m *sync.Map) {
 	}
 }
 
-func mutex2(b *bench) {
-	b.perOp(b.count(10_000_000, 1000), func(n int) {
-		var mu sync.Mutex
-		counter := 0
-		together(2, n, func(_, each int) {
-			for i := 0; i < each; i++ {
-				mu.Lock()
-				counter++
-				mu.Unlock()
-			}
-		})
-		b.expect("counter", counter, n/2*2)
-	})
-}
-
 func rwmutexRead(b *bench) {
 	b.perOp(b.count(20_000_000, 1000), func(n int) {
 		var mu sync.RWMutex
@@ -117,6 +102,45 @@ func once(b *bench, fibers int) {
 			}
 		})
 		b.expect("runs", runs, 1)
+	})
+}
+
+// condBroadcast: a hundred goroutines wait; an operation is one of them woken by a broadcast.
+func condBroadcast(b *bench) {
+	const fibers = 100
+	b.perOp(b.count(20_000, 10)*fibers, func(n int) {
+		rounds := n / fibers
+		var mu sync.Mutex
+		begun, seenByAll := sync.NewCond(&mu), sync.NewCond(&mu)
+		round, seen := 0, 0 // guarded by mu
+		var wg sync.WaitGroup
+		wg.Add(fibers)
+		for i := 0; i < fibers; i++ {
+			go func() {
+				defer wg.Done()
+				mu.Lock()
+				defer mu.Unlock()
+				for last := 0; last < rounds; last++ {
+					for round <= last {
+						begun.Wait()
+					}
+					if seen++; seen == round*fibers {
+						seenByAll.Signal()
+					}
+				}
+			}()
+		}
+		mu.Lock()
+		for round < rounds {
+			round++
+			begun.Broadcast()
+			for seen < round*fibers {
+				seenByAll.Wait()
+			}
+		}
+		mu.Unlock()
+		wg.Wait()
+		b.expect("wake-ups", seen, rounds*fibers)
 	})
 }
 

@@ -1,8 +1,7 @@
-// Time: the processor time of many sleepers, the delay from a send to the woken receiver, and what timers cost.
+// Timers: the processor time of many sleepers, and what it costs to make and to stop timers.
 package main
 
 import (
-	"sort"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -46,31 +45,6 @@ func timers100k(b *bench) {
 	b.report("", ms(cpuTime()-before), "CPU ms", n)
 }
 
-// wakeLatency: one goroutine sends after every pause, another is parked in a receive.
-func wakeLatency(b *bench) {
-	n := b.count(3000, 100)
-	c := make(chan time.Time)
-	delays := make([]time.Duration, 0, n)
-	done := make(chan struct{})
-	go func() {
-		for sent := range c {
-			delays = append(delays, time.Since(sent))
-		}
-		close(done)
-	}()
-	for i := 0; i < n; i++ {
-		time.Sleep(50 * time.Microsecond)
-		c <- time.Now()
-	}
-	close(c)
-	<-done
-	b.expect("wake-ups", len(delays), n)
-	delays = delays[n/10:]
-	sort.Slice(delays, func(i, j int) bool { return delays[i] < delays[j] })
-	b.report("p50", float64(delays[len(delays)/2].Nanoseconds()), "ns", n)
-	b.report("p99", float64(delays[len(delays)*99/100].Nanoseconds()), "ns", n)
-}
-
 // timer: make a timer far ahead, and stop it.
 func timer(b *bench, fibers int) {
 	b.perOp(b.count(5_000_000, 1000), func(n int) {
@@ -107,4 +81,27 @@ func timerMillion(b *bench) {
 	b.expect("stopped", stopped, n)
 	b.report("arm", nsEach(armed.Sub(begun), n), "ns", n)
 	b.report("stop", nsEach(ended.Sub(armed), n), "ns", n)
+}
+
+// afterLoop: a receive with a limit, again and again: each makes a timer that is not needed.
+func afterLoop(b *bench) {
+	b.perOp(b.count(1_000_000, 1000), func(n int) {
+		c := make(chan int, 128)
+		go func() {
+			for i := 0; i < n; i++ {
+				c <- i
+			}
+		}()
+		sum, late := 0, 0
+		for i := 0; i < n; i++ {
+			select {
+			case v := <-c:
+				sum += v
+			case <-time.After(time.Hour):
+				late++
+			}
+		}
+		b.expect("sum received", sum, sumBelow(n))
+		b.expect("timers that fired", late, 0)
+	})
 }
