@@ -86,9 +86,9 @@ bool Scheduler::any_work() const noexcept {
 
 // ---- timers ----
 
-std::int64_t Scheduler::next_timer() const noexcept {
-    std::int64_t first = foreign_timers.first.load(std::memory_order_relaxed);
-    for_each_worker([&](const Worker& w) { first = std::min(first, w.timers.first.load(std::memory_order_relaxed)); });
+std::int64_t Scheduler::next_timer() noexcept {
+    std::int64_t first = foreign_timers.next();
+    for_each_worker([&](Worker& w) { first = std::min(first, w.timers.next()); });
     return first;
 }
 

@@ -31,114 +31,200 @@ TimerHeap& timer_heap(int index) {
     return *(*heaps)[i];
 }
 
-void TimerHeap::place(Entry entry, std::size_t i) noexcept {
-    nodes[i] = entry;
-    entry.node->index = static_cast<std::uint32_t>(i);
+namespace {
+
+constexpr std::uintptr_t kNobody = 0;
+constexpr std::uintptr_t kRunning = 1;
+
+std::uintptr_t pending(const TimerNode& node) noexcept { return reinterpret_cast<std::uintptr_t>(&node); }
+
+/// begin takes the place's node to run its callback; null when it was stopped.
+TimerNode* begin(TimerPlace& place) noexcept {
+    std::uintptr_t held = place.holds.load(std::memory_order_relaxed);
+    // acquire: pairs with the release in insert(); the node's fields are visible. It fails only when the node is stopped meanwhile.
+    if (held == kNobody || !place.holds.compare_exchange_strong(held, held | kRunning, std::memory_order_acquire, std::memory_order_relaxed))
+        return nullptr;
+    return reinterpret_cast<TimerNode*>(held);
 }
 
+} // namespace
+
+// ---- the heap ----
+
 void TimerHeap::sift_up(std::size_t i) noexcept {
-    Entry entry = nodes[i];
+    const Entry entry = entries_[i];
     while (i > 0) {
-        std::size_t parent = (i - 1) / 4;
-        if (nodes[parent].when <= entry.when) break;
-        place(nodes[parent], i);
+        const std::size_t parent = (i - 1) / 4;
+        if (entries_[parent].when <= entry.when) break;
+        entries_[i] = entries_[parent];
         i = parent;
     }
-    place(entry, i);
+    entries_[i] = entry;
 }
 
 void TimerHeap::sift_down(std::size_t i) noexcept {
-    Entry entry = nodes[i];
+    const Entry entry = entries_[i];
     for (;;) {
         std::size_t child = 4 * i + 1;
-        if (child >= nodes.size()) break;
-        std::size_t last = std::min(child + 4, nodes.size());
+        if (child >= entries_.size()) break;
+        const std::size_t last = std::min(child + 4, entries_.size());
         for (std::size_t c = child + 1; c < last; ++c) {
-            if (nodes[c].when < nodes[child].when) child = c;
+            if (entries_[c].when < entries_[child].when) child = c;
         }
-        if (entry.when <= nodes[child].when) break;
-        place(nodes[child], i);
+        if (entry.when <= entries_[child].when) break;
+        entries_[i] = entries_[child];
         i = child;
     }
-    place(entry, i);
+    entries_[i] = entry;
 }
 
-void TimerHeap::publish_first() noexcept { first.store(nodes.empty() ? kNever : nodes[0].when, std::memory_order_relaxed); }
+void TimerHeap::publish_first() noexcept { first.store(entries_.empty() ? kNever : entries_[0].when, std::memory_order_relaxed); }
 
-void TimerHeap::insert(TimerNode& node) {
-    nodes.push_back({node.when, &node});
-    node.armed = true;
-    sift_up(nodes.size() - 1);
+void TimerHeap::drop_first() noexcept {
+    entries_[0] = entries_.back();
+    entries_.pop_back();
+    if (!entries_.empty()) sift_down(0);
+}
+
+// ---- places and garbage ----
+
+TimerPlace* TimerHeap::take_place() {
+    constexpr std::size_t kChunk = 128;
+    if (free_places_ == nullptr) {
+        auto* chunk = new TimerPlace[kChunk]; // never freed: who stops a node that has fired still looks there
+        for (std::size_t i = 0; i < kChunk; ++i) {
+            chunk[i].heap = this;
+            chunk[i].next_free = i + 1 < kChunk ? &chunk[i + 1] : nullptr;
+        }
+        free_places_ = chunk;
+    }
+    TimerPlace* place = free_places_;
+    free_places_ = place->next_free;
+    return place;
+}
+
+void TimerHeap::give_place(TimerPlace* place) noexcept {
+    place->next_free = free_places_;
+    free_places_ = place;
+}
+
+bool TimerHeap::mostly_clean() const noexcept {
+    constexpr std::int32_t kFew = 64;
+    const std::int32_t garbage = garbage_.load(std::memory_order_relaxed);
+    return garbage <= kFew || static_cast<std::size_t>(garbage) <= entries_.size() / 4;
+}
+
+/// sweep takes all garbage out at once: linear in the heap's size, and so, as it is done after a quarter, constant for each stop.
+void TimerHeap::sweep() noexcept {
+    std::int32_t swept = 0;
+    std::erase_if(entries_, [&](const Entry& entry) {
+        // acquire: pairs with the CAS in timer_stop(), so that the place may be used anew.
+        if (entry.place->holds.load(std::memory_order_acquire) != kNobody) return false;
+        give_place(entry.place);
+        ++swept;
+        return true;
+    });
+    garbage_.fetch_sub(swept, std::memory_order_relaxed);
+    for (std::size_t i = entries_.size() / 4 + 1; i-- > 0;) {
+        if (i < entries_.size()) sift_down(i);
+    }
     publish_first();
 }
 
-void TimerHeap::remove(TimerNode& node) noexcept {
-    std::size_t i = node.index;
-    Entry last = nodes.back();
-    nodes.pop_back();
-    node.armed = false;
-    if (last.node != &node) {
-        place(last, i);
-        sift_up(i);
-        sift_down(last.node->index);
+std::int64_t TimerHeap::next() noexcept {
+    if (garbage_.load(std::memory_order_relaxed) == 0) return first.load(std::memory_order_relaxed);
+    const std::lock_guard hold(lock);
+    if (!mostly_clean()) sweep();
+    while (!entries_.empty() && entries_[0].place->holds.load(std::memory_order_acquire) == kNobody) {
+        give_place(entries_[0].place);
+        drop_first();
+        garbage_.fetch_sub(1, std::memory_order_relaxed);
     }
+    publish_first();
+    return first.load(std::memory_order_relaxed);
+}
+
+// ---- arming and running ----
+
+void TimerHeap::insert(TimerNode& node) {
+    if (!mostly_clean()) sweep();
+    TimerPlace* place = take_place();
+    node.place = place;
+    entries_.push_back({node.when, place});
+    // release: pairs with the acquire in begin() and timer_stop(); publishes the node.
+    place->holds.store(pending(node), std::memory_order_release);
+    sift_up(entries_.size() - 1);
     publish_first();
 }
 
 bool TimerHeap::run_due(std::int64_t now) {
     std::unique_lock hold(lock);
-    if (busy) return false;
+    if (busy_) return false;
     bool any = false;
-    busy = true;
-    while (!nodes.empty() && nodes[0].when <= now) {
-        TimerNode* node = nodes[0].node;
-        remove(*node);
-        if (node->period > 0) {
-            node->when += node->period * (1 + (now - node->when) / node->period); // ticks missed are dropped
-            insert(*node);
+    busy_ = true;
+    while (!entries_.empty() && entries_[0].when <= now) {
+        TimerPlace* place = entries_[0].place;
+        TimerNode* node = begin(*place);
+        if (node == nullptr) {
+            give_place(place);
+            drop_first();
+            garbage_.fetch_sub(1, std::memory_order_relaxed);
+            publish_first();
+            continue;
         }
-        TimerNode::Callback callback = node->callback;
-        running = node;
+        const bool again = node->period > 0;
+        if (again) {
+            entries_[0].when += node->period * (1 + (now - entries_[0].when) / node->period); // ticks missed are dropped
+            sift_down(0);
+        } else {
+            drop_first();
+        }
+        publish_first();
         hold.unlock();
-        callback(*node);
+        node->callback(*node);
+        // release: pairs with the acquire in timer_stop(), which waits for it.
+        place->holds.store(again ? pending(*node) : kNobody, std::memory_order_release);
         hold.lock();
-        running = nullptr;
+        if (!again) give_place(place);
         any = true;
     }
-    busy = false;
+    busy_ = false;
     return any;
 }
 
 void TimerHeap::forget_all() noexcept {
-    std::lock_guard hold(lock);
-    for (Entry& entry : nodes) entry.node->armed = false;
-    nodes.clear();
+    const std::lock_guard hold(lock);
+    for (const Entry& entry : entries_) {
+        entry.place->holds.store(kNobody, std::memory_order_release);
+        give_place(entry.place);
+    }
+    entries_.clear();
+    garbage_.store(0, std::memory_order_relaxed);
     publish_first();
 }
 
 void timer_arm(TimerNode& node, std::int64_t when) {
     TimerHeap& heap = scheduler_timer_heap();
     {
-        std::lock_guard hold(heap.lock);
+        const std::lock_guard hold(heap.lock);
         node.when = when;
-        node.heap = &heap;
         heap.insert(node);
     }
     scheduler_timer_armed(when);
 }
 
 bool timer_stop(TimerNode& node) noexcept {
-    TimerHeap* heap = node.heap;
-    if (heap == nullptr) return false;
-    std::unique_lock hold(heap->lock);
-    bool pending = node.armed;
-    if (pending) heap->remove(node);
-    while (heap->running == &node) {
-        hold.unlock();
+    TimerPlace* place = node.place;
+    if (place == nullptr) return false;
+    std::uintptr_t held = pending(node);
+    // release: whoever uses the place next comes after. acquire: pairs with the release in run_due(); the callback is over.
+    while (!place->holds.compare_exchange_strong(held, kNobody, std::memory_order_acq_rel, std::memory_order_acquire)) {
+        if (held != (pending(node) | kRunning)) return false; // it has fired; another node may stand there now
         sched_yield();
-        hold.lock();
+        held = pending(node);
     }
-    return pending;
+    place->heap->left_garbage();
+    return true;
 }
 
 } // namespace weir::detail
