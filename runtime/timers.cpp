@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <sched.h>
+#include <utility>
 
 #include "scheduler.h"
 
@@ -148,48 +149,71 @@ std::int64_t TimerHeap::next() noexcept {
 
 void TimerHeap::insert(TimerNode& node) {
     if (!mostly_clean()) sweep();
-    TimerPlace* place = take_place();
-    node.place = place;
-    entries_.push_back({node.when, place});
+    node.place = take_place();
     // release: pairs with the acquire in begin() and timer_stop(); publishes the node.
-    place->holds.store(pending(node), std::memory_order_release);
+    node.place->holds.store(pending(node), std::memory_order_release);
+    push({node.when, node.place});
+}
+
+void TimerHeap::push(Entry entry) {
+    entries_.push_back(entry);
     sift_up(entries_.size() - 1);
     publish_first();
 }
 
+/// run_due fetches the memory of all that is due before it touches any: nodes lie on stacks that have left the caches.
 bool TimerHeap::run_due(std::int64_t now) {
-    std::unique_lock hold(lock);
-    if (busy_) return false;
-    bool any = false;
-    busy_ = true;
-    while (!entries_.empty() && entries_[0].when <= now) {
-        TimerPlace* place = entries_[0].place;
-        TimerNode* node = begin(*place);
-        if (node == nullptr) {
-            give_place(place);
-            drop_first();
-            garbage_.fetch_sub(1, std::memory_order_relaxed);
-            publish_first();
-            continue;
-        }
-        const bool again = node->period > 0;
-        if (again) {
-            entries_[0].when += node->period * (1 + (now - entries_[0].when) / node->period); // ticks missed are dropped
-            sift_down(0);
-        } else {
-            drop_first();
-        }
-        publish_first();
-        hold.unlock();
-        node->callback(*node);
-        // release: pairs with the acquire in timer_stop(), which waits for it.
-        place->holds.store(again ? pending(*node) : kNobody, std::memory_order_release);
-        hold.lock();
-        if (!again) give_place(place);
-        any = true;
+    Entry due[kBatch];
+    std::size_t n = 0;
+    {
+        const std::lock_guard hold(lock);
+        if (busy_) return false;
+        n = take_due(now, due);
+        if (n == 0) return false;
+        busy_ = true;
     }
+    for (std::size_t i = 0; i < n; ++i) __builtin_prefetch(reinterpret_cast<void*>(due[i].place->holds.load(std::memory_order_relaxed)));
+    std::size_t again = 0; // of due, those that go back into the heap stand first
+    TimerPlace* done = nullptr;
+    bool any = false;
+    for (std::size_t i = 0; i < n; ++i) {
+        const Fired fired = fire(due[i], now);
+        any |= fired != Fired::Not;
+        if (fired == Fired::Again) {
+            due[again++] = due[i];
+        } else {
+            due[i].place->next_free = std::exchange(done, due[i].place);
+        }
+        if (fired == Fired::Not) garbage_.fetch_sub(1, std::memory_order_relaxed);
+    }
+    const std::lock_guard hold(lock);
+    while (done != nullptr) give_place(std::exchange(done, done->next_free));
+    for (std::size_t i = 0; i < again; ++i) push(due[i]);
     busy_ = false;
     return any;
+}
+
+std::size_t TimerHeap::take_due(std::int64_t now, Entry (&due)[kBatch]) noexcept {
+    std::size_t n = 0;
+    while (n < kBatch && !entries_.empty() && entries_[0].when <= now) {
+        __builtin_prefetch(entries_[0].place, 1);
+        due[n++] = entries_[0];
+        drop_first();
+    }
+    publish_first();
+    return n;
+}
+
+/// fire runs the callback of the entry's node, if that has not been stopped, and moves the entry of a periodic one on.
+TimerHeap::Fired TimerHeap::fire(Entry& entry, std::int64_t now) {
+    TimerNode* node = begin(*entry.place);
+    if (node == nullptr) return Fired::Not;
+    const bool again = node->period > 0;
+    if (again) entry.when += node->period * (1 + (now - entry.when) / node->period); // ticks missed are dropped
+    node->callback(*node);
+    // release: pairs with the acquire in timer_stop(), which waits for it.
+    entry.place->holds.store(again ? pending(*node) : kNobody, std::memory_order_release);
+    return again ? Fired::Again : Fired::Once;
 }
 
 void TimerHeap::forget_all() noexcept {

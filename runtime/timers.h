@@ -8,7 +8,7 @@
 //                    node       the node is pending
 //                    node | 1   its callback runs; timer_stop() waits it out
 //
-// Callbacks run without the lock, one at a time a heap. A node that fires once may be gone as soon as its callback has readied its owner, so
+// Callbacks run without the lock, a batch at a time, by one thread a heap. A node that fires once may be gone as soon as its callback has readied its owner, so
 // nothing touches it after the call.
 #pragma once
 
@@ -36,7 +36,8 @@ public:
     RuntimeLock lock;
     std::atomic<std::int64_t> first{kNever}; // time of the first entry; written under lock, read by anyone deciding how long to sleep
 
-    /// run_due runs the callbacks of everything due at `now`. Returns whether any ran.
+    /// run_due runs the callbacks of what is due at `now`, a batch at most: what they make ready is to run while it is in the caches. Returns
+    /// whether any ran.
     bool run_due(std::int64_t now);
     /// next is the time of the first timer that has not been stopped.
     std::int64_t next() noexcept;
@@ -54,6 +55,12 @@ private:
         TimerPlace* place;
     };
 
+    static constexpr std::size_t kBatch = 64;
+    enum class Fired : std::uint8_t { Not, Once, Again };
+
+    std::size_t take_due(std::int64_t now, Entry (&due)[kBatch]) noexcept;
+    static Fired fire(Entry& entry, std::int64_t now);
+    void push(Entry entry);
     TimerPlace* take_place();
     void give_place(TimerPlace* place) noexcept;
     void drop_first() noexcept;
