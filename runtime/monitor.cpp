@@ -1,6 +1,6 @@
 #include "monitor.h"
 
-#include "fence.h"
+#include <weir/detail/fence.h>
 #include "futex.h"
 #include "poller.h"
 #include "worker.h"

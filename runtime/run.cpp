@@ -12,7 +12,7 @@
 #include <weir/runtime.h>
 #include "abandon.h"
 #include "fault.h"
-#include "fence.h"
+#include <weir/detail/fence.h>
 #include "futex.h"
 #include "monitor.h"
 #include "poller.h"

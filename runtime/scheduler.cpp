@@ -12,7 +12,7 @@
 #include "check.h"
 #include "deadlock.h"
 #include "evict.h"
-#include "fence.h"
+#include <weir/detail/fence.h>
 #include "futex.h"
 #include "poller.h"
 #include "sanitizer.h"

@@ -11,7 +11,7 @@
 #include <weir/sleep.h>
 #include <weir/detail/alloc.h>
 #include "check.h"
-#include "fence.h"
+#include <weir/detail/fence.h>
 #include "fiber.h"
 #include "fiber_main.h"
 #include "futex.h"

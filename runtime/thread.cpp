@@ -3,7 +3,7 @@
 
 #include <mutex>
 
-#include "fence.h"
+#include <weir/detail/fence.h>
 #include "poller.h"
 #include "scheduler.h"
 #include "worker.h"

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "fence.h"
+#include <weir/detail/fence.h>
 #include "futex.h"
 #include "poller.h"
 #include "scheduler.h"
