@@ -111,6 +111,7 @@ struct Scheduler {
     }
 
 private:
+    bool nobody_awake() noexcept;
     bool quiet() noexcept; // at this moment nobody is awake and nothing is pending
 };
 
