@@ -22,7 +22,7 @@ struct TimerCore final : ChanCore {
         Node node;
     } timer;
     SpinLock setting;    // serialises stop and reset
-    bool active = false; // armed and not fired; written under `lock`
+    bool active = false; // armed and not fired; written by the callback, and under `setting` when that cannot run
 };
 
 namespace {
@@ -33,10 +33,7 @@ constexpr const char* kForeignReset = "reset of synctest timer from outside bubb
 void fire(TimerNode& node) {
     TimerCore& core = *static_cast<TimerCore::Node&>(node).core;
     time_point now = weir::now();
-    {
-        std::lock_guard hold(core.lock);
-        if (node.period == 0) core.active = false;
-    }
+    if (node.period == 0) core.active = false;
     chan_try_send(&core, &now); // a tick that nobody has taken yet stands for this one too
 }
 
@@ -47,13 +44,9 @@ void drain(TimerCore& core) noexcept {
 }
 
 bool disarm(TimerCore& core) noexcept {
-    timer_stop(core.timer.node);
-    bool was_active;
-    {
-        std::lock_guard hold(core.lock);
-        was_active = core.active;
-        core.active = false;
-    }
+    const bool in_time = timer_stop(core.timer.node);
+    bool was_active = std::exchange(core.active, false);
+    if (in_time && core.timer.node.period == 0) return true; // there is no earlier value either: arm() follows a disarm()
     // A value that was sent but not received counts as not fired, as in Go 1.23.
     if (core.count.load(std::memory_order_acquire) > 0) was_active = true;
     drain(core);
@@ -61,10 +54,7 @@ bool disarm(TimerCore& core) noexcept {
 }
 
 void arm(TimerCore& core, std::int64_t ns, std::int64_t period) {
-    {
-        std::lock_guard hold(core.lock);
-        core.active = true;
-    }
+    core.active = true;
     core.timer.node.period = period;
     std::int64_t when = deadline_after(ns);
     if (when != INT64_MAX) timer_arm(core.timer.node, when);

@@ -29,7 +29,7 @@ bool Bias::share_slow() noexcept {
 
 void Bias::reclaim() noexcept {
     shared_operations_ = 0;
-    if (!g_membarrier) return;
+    if (!g_membarrier.load(std::memory_order_relaxed)) return;
     State shared = State::Shared;
     if (!state_.compare_exchange_strong(shared, State::Exclusive, std::memory_order_seq_cst)) return;
     if (guests_.load(std::memory_order_seq_cst) == 0) return;

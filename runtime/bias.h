@@ -59,7 +59,7 @@ private:
     WEIR_COLD void reclaim() noexcept;
 
     std::atomic<bool> in_{false};
-    std::atomic<State> state_{g_membarrier ? State::Exclusive : State::Shared};
+    std::atomic<State> state_{g_membarrier.load(std::memory_order_relaxed) ? State::Exclusive : State::Shared};
     std::uint32_t shared_operations_ = 0; // the owner's
     alignas(64) std::atomic<std::uint32_t> guests_{0};
 };

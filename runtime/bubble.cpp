@@ -99,7 +99,7 @@ void drive(Bubble& b) noexcept {
         b.timers.run_due(b.now);
         Waiter self;
         park(self, WaitReason::SynctestRun, [](void*) { return true; }, nullptr);
-        const std::int64_t next = b.timers.first.load(std::memory_order_relaxed);
+        const std::int64_t next = b.timers.next();
         // Time ends with main. A panic ends it too: main may wait for what the dead fiber was to do, and go on waiting for ever.
         if (next == kNever || b.main_done || b.panic != nullptr) return;
         b.now = std::max(b.now, next);

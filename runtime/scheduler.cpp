@@ -86,9 +86,9 @@ bool Scheduler::any_work() const noexcept {
 
 // ---- timers ----
 
-std::int64_t Scheduler::next_timer() const noexcept {
-    std::int64_t first = foreign_timers.first.load(std::memory_order_relaxed);
-    for_each_worker([&](const Worker& w) { first = std::min(first, w.timers.first.load(std::memory_order_relaxed)); });
+std::int64_t Scheduler::next_timer() noexcept {
+    std::int64_t first = foreign_timers.next();
+    for_each_worker([&](Worker& w) { first = std::min(first, w.timers.next()); });
     return first;
 }
 
@@ -289,16 +289,18 @@ void Scheduler::stop() noexcept {
     for_each_worker([](Worker& w) { pthread_join(w.thread, nullptr); });
 }
 
+bool Scheduler::nobody_awake() noexcept {
+    std::lock_guard hold(idle_lock);
+    return awake == 0 && !stopping.load(std::memory_order_relaxed);
+}
+
 bool Scheduler::quiet() noexcept {
-    {
-        std::lock_guard hold(idle_lock);
-        if (awake != 0 || stopping.load(std::memory_order_relaxed)) return false;
-    }
+    if (!nobody_awake()) return false;
     if (any_work() || next_timer() != kNever || poller->waiters() > 0 || wake_sources.load(std::memory_order_relaxed) > 0) return false;
     bool locked_ready = false; // a fiber that is ready but tied to a thread which has not woken yet
     for_each_worker([&](const Worker& w) { locked_ready |= w.locked_ready.load(std::memory_order_relaxed) != nullptr; });
-    if (locked_ready) return false;
-    return main_done.load(std::memory_order_acquire) == 0;
+    if (locked_ready || main_done.load(std::memory_order_acquire) != 0) return false;
+    return nobody_awake(); // again: a worker that woke since may have what was in no queue any more
 }
 
 bool Scheduler::all_asleep() noexcept {

@@ -89,7 +89,7 @@ struct Scheduler {
     void submit_global(Fiber* f) noexcept;
     void submit_global_bulk(Fiber** fibers, std::size_t n, moodycamel::ProducerToken& token) noexcept;
     std::size_t take_global(Fiber** out, std::size_t most, moodycamel::ConsumerToken& token) noexcept;
-    std::int64_t next_timer() const noexcept;
+    std::int64_t next_timer() noexcept;
     bool run_timers(std::int64_t now);
     void forget_timers() noexcept;             // the run is over: pending timers never fire
     std::size_t live_fibers() const noexcept;
@@ -111,6 +111,7 @@ struct Scheduler {
     }
 
 private:
+    bool nobody_awake() noexcept;
     bool quiet() noexcept; // at this moment nobody is awake and nothing is pending
 };
 

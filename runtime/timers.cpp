@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <sched.h>
+#include <utility>
 
 #include "bubble.h"
 #include "scheduler.h"
@@ -32,107 +33,221 @@ TimerHeap& timer_heap(int index) {
     return *(*heaps)[i];
 }
 
-void TimerHeap::place(Entry entry, std::size_t i) noexcept {
-    nodes[i] = entry;
-    entry.node->index = static_cast<std::uint32_t>(i);
+namespace {
+
+constexpr std::uintptr_t kNobody = 0;
+constexpr std::uintptr_t kRunning = 1;
+
+std::uintptr_t pending(const TimerNode& node) noexcept { return reinterpret_cast<std::uintptr_t>(&node); }
+
+/// begin takes the place's node to run its callback; null when it was stopped.
+TimerNode* begin(TimerPlace& place) noexcept {
+    std::uintptr_t held = place.holds.load(std::memory_order_relaxed);
+    // acquire: pairs with the release in insert(); the node's fields are visible. It fails only when the node is stopped meanwhile.
+    if (held == kNobody || !place.holds.compare_exchange_strong(held, held | kRunning, std::memory_order_acquire, std::memory_order_relaxed))
+        return nullptr;
+    return reinterpret_cast<TimerNode*>(held);
 }
 
+} // namespace
+
+// ---- the heap ----
+
 void TimerHeap::sift_up(std::size_t i) noexcept {
-    Entry entry = nodes[i];
+    const Entry entry = entries_[i];
     while (i > 0) {
-        std::size_t parent = (i - 1) / 4;
-        if (nodes[parent].when <= entry.when) break;
-        place(nodes[parent], i);
+        const std::size_t parent = (i - 1) / 4;
+        if (entries_[parent].when <= entry.when) break;
+        entries_[i] = entries_[parent];
         i = parent;
     }
-    place(entry, i);
+    entries_[i] = entry;
 }
 
 void TimerHeap::sift_down(std::size_t i) noexcept {
-    Entry entry = nodes[i];
+    const Entry entry = entries_[i];
     for (;;) {
         std::size_t child = 4 * i + 1;
-        if (child >= nodes.size()) break;
-        std::size_t last = std::min(child + 4, nodes.size());
+        if (child >= entries_.size()) break;
+        const std::size_t last = std::min(child + 4, entries_.size());
         for (std::size_t c = child + 1; c < last; ++c) {
-            if (nodes[c].when < nodes[child].when) child = c;
+            if (entries_[c].when < entries_[child].when) child = c;
         }
-        if (entry.when <= nodes[child].when) break;
-        place(nodes[child], i);
+        if (entry.when <= entries_[child].when) break;
+        entries_[i] = entries_[child];
         i = child;
     }
-    place(entry, i);
+    entries_[i] = entry;
 }
 
-void TimerHeap::publish_first() noexcept { first.store(nodes.empty() ? kNever : nodes[0].when, std::memory_order_relaxed); }
+void TimerHeap::publish_first() noexcept { first.store(entries_.empty() ? kNever : entries_[0].when, std::memory_order_relaxed); }
+
+void TimerHeap::drop_first() noexcept {
+    entries_[0] = entries_.back();
+    entries_.pop_back();
+    if (!entries_.empty()) sift_down(0);
+}
+
+// ---- places and garbage ----
+
+TimerPlace* TimerHeap::take_place() {
+    constexpr std::size_t kChunk = 128;
+    if (free_places_ == nullptr) {
+        auto* chunk = new TimerPlace[kChunk]; // never freed: who stops a node that has fired still looks there
+        for (std::size_t i = 0; i < kChunk; ++i) {
+            chunk[i].heap = this;
+            chunk[i].next_free = i + 1 < kChunk ? &chunk[i + 1] : nullptr;
+        }
+        free_places_ = chunk;
+    }
+    TimerPlace* place = free_places_;
+    free_places_ = place->next_free;
+    return place;
+}
+
+void TimerHeap::give_place(TimerPlace* place) noexcept {
+    place->next_free = free_places_;
+    free_places_ = place;
+}
+
+bool TimerHeap::mostly_clean() const noexcept {
+    constexpr std::int32_t kFew = 64;
+    const std::int32_t garbage = garbage_.load(std::memory_order_relaxed);
+    return garbage <= kFew || static_cast<std::size_t>(garbage) <= entries_.size() / 4;
+}
+
+/// sweep takes all garbage out at once: linear in the heap's size, and so, as it is done after a quarter, constant for each stop.
+void TimerHeap::sweep() noexcept {
+    std::int32_t swept = 0;
+    std::erase_if(entries_, [&](const Entry& entry) {
+        // acquire: pairs with the CAS in timer_stop(), so that the place may be used anew.
+        if (entry.place->holds.load(std::memory_order_acquire) != kNobody) return false;
+        give_place(entry.place);
+        ++swept;
+        return true;
+    });
+    garbage_.fetch_sub(swept, std::memory_order_relaxed);
+    for (std::size_t i = entries_.size() / 4 + 1; i-- > 0;) {
+        if (i < entries_.size()) sift_down(i);
+    }
+    publish_first();
+}
+
+std::int64_t TimerHeap::next() noexcept {
+    if (garbage_.load(std::memory_order_relaxed) == 0) return first.load(std::memory_order_relaxed);
+    const std::lock_guard hold(lock);
+    if (!mostly_clean()) sweep();
+    while (!entries_.empty() && entries_[0].place->holds.load(std::memory_order_acquire) == kNobody) {
+        give_place(entries_[0].place);
+        drop_first();
+        garbage_.fetch_sub(1, std::memory_order_relaxed);
+    }
+    publish_first();
+    return first.load(std::memory_order_relaxed);
+}
+
+// ---- arming and running ----
 
 void TimerHeap::insert(TimerNode& node) {
-    nodes.push_back({node.when, &node});
-    node.armed = true;
-    sift_up(nodes.size() - 1);
+    if (!mostly_clean()) sweep();
+    node.place = take_place();
+    // release: pairs with the acquire in begin() and timer_stop(); publishes the node.
+    node.place->holds.store(pending(node), std::memory_order_release);
+    push({node.when, node.place});
+}
+
+void TimerHeap::push(Entry entry) {
+    entries_.push_back(entry);
+    sift_up(entries_.size() - 1);
     publish_first();
 }
 
-void TimerHeap::remove(TimerNode& node) noexcept {
-    std::size_t i = node.index;
-    Entry last = nodes.back();
-    nodes.pop_back();
-    node.armed = false;
-    if (last.node != &node) {
-        place(last, i);
-        sift_up(i);
-        sift_down(last.node->index);
-    }
-    publish_first();
-}
-
+/// run_due fetches the memory of all that is due before it touches any: nodes lie on stacks that have left the caches.
 bool TimerHeap::run_due(std::int64_t now) {
-    std::unique_lock hold(lock);
-    if (busy) return false;
-    bool any = false;
-    busy = true;
-    while (!nodes.empty() && nodes[0].when <= now) {
-        TimerNode* node = nodes[0].node;
-        remove(*node);
-        if (node->period > 0) {
-            node->when += node->period * (1 + (now - node->when) / node->period); // ticks missed are dropped
-            insert(*node);
-        }
-        TimerNode::Callback callback = node->callback;
-        running = node;
-        hold.unlock();
-        callback(*node);
-        hold.lock();
-        running = nullptr;
-        any = true;
+    Entry due[kBatch];
+    std::size_t n = 0;
+    {
+        const std::lock_guard hold(lock);
+        if (busy_) return false;
+        n = take_due(now, due);
+        if (n == 0) return false;
+        busy_ = true;
     }
-    busy = false;
+    for (std::size_t i = 0; i < n; ++i) __builtin_prefetch(reinterpret_cast<void*>(due[i].place->holds.load(std::memory_order_relaxed)));
+    std::size_t again = 0; // of due, those that go back into the heap stand first
+    TimerPlace* done = nullptr;
+    bool any = false;
+    for (std::size_t i = 0; i < n; ++i) {
+        const Fired fired = fire(due[i], now);
+        any |= fired != Fired::Not;
+        if (fired == Fired::Again) {
+            due[again++] = due[i];
+        } else {
+            due[i].place->next_free = std::exchange(done, due[i].place);
+        }
+        if (fired == Fired::Not) garbage_.fetch_sub(1, std::memory_order_relaxed);
+    }
+    const std::lock_guard hold(lock);
+    while (done != nullptr) give_place(std::exchange(done, done->next_free));
+    for (std::size_t i = 0; i < again; ++i) push(due[i]);
+    busy_ = false;
     return any;
 }
 
+std::size_t TimerHeap::take_due(std::int64_t now, Entry (&due)[kBatch]) noexcept {
+    std::size_t n = 0;
+    while (n < kBatch && !entries_.empty() && entries_[0].when <= now) {
+        __builtin_prefetch(entries_[0].place, 1);
+        due[n++] = entries_[0];
+        drop_first();
+    }
+    publish_first();
+    return n;
+}
+
+/// fire runs the callback of the entry's node, if that has not been stopped, and moves the entry of a periodic one on.
+TimerHeap::Fired TimerHeap::fire(Entry& entry, std::int64_t now) {
+    TimerNode* node = begin(*entry.place);
+    if (node == nullptr) return Fired::Not;
+    const bool again = node->period > 0;
+    if (again) entry.when += node->period * (1 + (now - entry.when) / node->period); // ticks missed are dropped
+    node->callback(*node);
+    // release: pairs with the acquire in timer_stop(), which waits for it.
+    entry.place->holds.store(again ? pending(*node) : kNobody, std::memory_order_release);
+    return again ? Fired::Again : Fired::Once;
+}
+
 void TimerHeap::forget_all() noexcept {
-    std::lock_guard hold(lock);
-    for (Entry& entry : nodes) entry.node->armed = false;
-    nodes.clear();
+    const std::lock_guard hold(lock);
+    for (const Entry& entry : entries_) {
+        entry.place->holds.store(kNobody, std::memory_order_release);
+        give_place(entry.place);
+    }
+    entries_.clear();
+    garbage_.store(0, std::memory_order_relaxed);
     publish_first();
 }
 
 void TimerHeap::drop_all() {
-    std::vector<Entry> dropped;
+    std::vector<TimerNode*> dropped;
     {
-        std::lock_guard hold(lock);
-        for (Entry& entry : nodes) entry.node->armed = false;
-        std::erase_if(nodes, [](const Entry& entry) { return entry.node->dropped == nullptr; }); // those may be gone from here on
-        dropped.swap(nodes);
+        const std::lock_guard hold(lock);
+        for (const Entry& entry : entries_) {
+            // acq_rel: as in timer_stop()
+            auto* node = reinterpret_cast<TimerNode*>(entry.place->holds.exchange(kNobody, std::memory_order_acq_rel));
+            if (node != nullptr && node->dropped != nullptr) dropped.push_back(node); // the others may be gone from here on
+            give_place(entry.place);
+        }
+        entries_.clear();
+        garbage_.store(0, std::memory_order_relaxed);
         publish_first();
     }
-    for (Entry& entry : dropped) entry.node->dropped(*entry.node);
+    for (TimerNode* node : dropped) node->dropped(*node);
 }
 
 void TimerHeap::arm(TimerNode& node, std::int64_t when) {
-    std::lock_guard hold(lock);
+    const std::lock_guard hold(lock);
     node.when = when;
-    node.heap = this;
     insert(node);
 }
 
@@ -147,17 +262,17 @@ void timer_arm(TimerNode& node, std::int64_t when) {
 }
 
 bool timer_stop(TimerNode& node) noexcept {
-    TimerHeap* heap = node.heap;
-    if (heap == nullptr) return false;
-    std::unique_lock hold(heap->lock);
-    bool pending = node.armed;
-    if (pending) heap->remove(node);
-    while (heap->running == &node) {
-        hold.unlock();
+    TimerPlace* place = node.place;
+    if (place == nullptr) return false;
+    std::uintptr_t held = pending(node);
+    // release: whoever uses the place next comes after. acquire: pairs with the release in run_due(); the callback is over.
+    while (!place->holds.compare_exchange_strong(held, kNobody, std::memory_order_acq_rel, std::memory_order_acquire)) {
+        if (held != (pending(node) | kRunning)) return false; // it has fired; another node may stand there now
         sched_yield();
-        hold.lock();
+        held = pending(node);
     }
-    return pending;
+    place->heap->left_garbage();
+    return true;
 }
 
 } // namespace weir::detail

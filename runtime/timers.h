@@ -1,8 +1,15 @@
 // TimerHeap: pending timers of one worker or bubble, a 4-ary heap by time.
 //
-// Any thread may arm, stop, or run what is due: the heap's lock guards it and the place fields of its nodes. Callbacks run without the lock, one
-// at a time a heap; `running` names the node meanwhile, which timer_stop() waits out. A node that fires once may be gone as soon as
-// its callback has readied its owner, so nothing touches it after the call.
+// Any thread may arm, stop, or run what is due. The heap's lock guards the heap, not its nodes: an armed node stands in a TimerPlace, and
+// stopping it takes it out of there by one CAS. Its entry stays behind as garbage, as in Go, until it comes to the top or a quarter of the heap
+// is garbage. So an entry names a place rather than a node, which may be gone by then; places are never freed, only reused.
+//
+//     place.holds:   0          nothing: stopped, or fired
+//                    node       the node is pending
+//                    node | 1   its callback runs; timer_stop() waits it out
+//
+// Callbacks run without the lock, a batch at a time, by one thread a heap. A node that fires once may be gone as soon as its callback has readied its owner, so
+// nothing touches it after the call.
 #pragma once
 
 #include <atomic>
@@ -16,36 +23,61 @@ namespace weir::detail {
 
 constexpr std::int64_t kNever = INT64_MAX;
 
-struct TimerHeap {
-    /// Entry keeps the time beside the node: comparing does not touch the nodes, which lie on many stacks.
-    struct Entry {
-        std::int64_t when;
-        TimerNode* node;
-    };
+class TimerHeap;
 
+struct TimerPlace {
+    std::atomic<std::uintptr_t> holds{0};
+    TimerHeap* heap = nullptr;       // whose place this is
+    TimerPlace* next_free = nullptr; // guarded by the heap's lock
+};
+
+class TimerHeap {
+public:
     RuntimeLock lock;
-    std::vector<Entry> nodes;               // guarded by lock
-    TimerNode* running = nullptr;           // whose callback runs now; guarded by lock
-    bool busy = false;                      // some thread is in run_due(); guarded by lock
-    std::atomic<std::int64_t> first{kNever}; // time of the first node; written under lock, read by anyone deciding how long to sleep
+    std::atomic<std::int64_t> first{kNever}; // time of the first entry; written under lock, read by anyone deciding how long to sleep
 
-    /// run_due runs the callbacks of everything due at `now`. Returns whether any ran.
+    /// run_due runs the callbacks of what is due at `now`, a batch at most: what they make ready is to run while it is in the caches. Returns
+    /// whether any ran.
     bool run_due(std::int64_t now);
-    /// forget_all disarms everything: the heap is about to go, its nodes may stay.
+    /// next is the time of the first timer that has not been stopped.
+    std::int64_t next() noexcept;
+    /// forget_all disarms everything: the run is over, its nodes may stay.
     void forget_all() noexcept;
     /// drop_all does, and tells the nodes that want to know.
     void drop_all();
 
-private:
-    friend void timer_arm(TimerNode&, std::int64_t);
     void arm(TimerNode& node, std::int64_t when);
-    friend bool timer_stop(TimerNode&) noexcept;
+    /// left_garbage notes that a node was taken out of a place of this heap.
+    void left_garbage() noexcept { garbage_.fetch_add(1, std::memory_order_relaxed); }
+
+private:
+    /// Entry keeps the time beside the place: comparing touches neither places nor nodes, which lie on many stacks.
+    struct Entry {
+        std::int64_t when;
+        TimerPlace* place;
+    };
+
+    static constexpr std::size_t kBatch = 64;
+    enum class Fired : std::uint8_t { Not, Once, Again };
+
     void insert(TimerNode& node);
-    void remove(TimerNode& node) noexcept;
+    std::size_t take_due(std::int64_t now, Entry (&due)[kBatch]) noexcept;
+    static Fired fire(Entry& entry, std::int64_t now);
+    void push(Entry entry);
+    TimerPlace* take_place();
+    void give_place(TimerPlace* place) noexcept;
+    void drop_first() noexcept;
+    bool mostly_clean() const noexcept;
+    void sweep() noexcept;
     void sift_up(std::size_t i) noexcept;
     void sift_down(std::size_t i) noexcept;
-    void place(Entry entry, std::size_t i) noexcept;
     void publish_first() noexcept;
+
+    // All guarded by lock, but garbage_.
+    std::vector<Entry> entries_;
+    TimerPlace* free_places_ = nullptr;
+    bool busy_ = false;                      // some thread is in run_due()
+    std::atomic<std::int32_t> garbage_{0};   // entries whose node was stopped; counted after the stop, so that it may lag behind
 };
 
 /// timer_heap is the heap of that number. Heaps outlive the runs that use them: a timer that has fired may be stopped after its run.

@@ -84,6 +84,7 @@ void CancelLink::end(const Error& err, const Error& reason, Ender ender) {
     }
     err_ = err;
     reason_ = reason ? reason : err;
+    std::unique_ptr<Unregister> unregister = std::move(unregister_);
     const bool close = has_done_.load(std::memory_order_relaxed);
     // release: pairs with the acquire in has_ended().
     stage_.store(close ? Stage::Ending : Stage::Ended, std::memory_order_release);
@@ -94,6 +95,11 @@ void CancelLink::end(const Error& err, const Error& reason, Ender ender) {
         stage_.store(Stage::Ended, std::memory_order_release);
     }
     on_end(ender);
+    if (unregister != nullptr && ender == Ender::TimerCallback) {
+        weir::go([unregister = std::move(unregister)] { (*unregister)(); });
+    } else if (unregister != nullptr) {
+        (*unregister)();
+    }
     if (kept_.exchange(false, std::memory_order_relaxed)) ContextAccess::drop(*this); // not the last: the caller has one
 }
 
@@ -200,7 +206,11 @@ void CancelLink::join(Keep keep) {
         if (parent_done == nil) return;
         // A context of the user's own that passes on the channel of one of ours ends when that one does.
         up = find_cancel_link(embedded());
-        if (up == nullptr || !(up->done() == parent_done)) return watch_parent(std::move(parent_done));
+        if (up == nullptr || !(up->done() == parent_done)) {
+            if (select(recv(parent_done), otherwise([] {})) == 0) return end_with_parent();
+            auto* caller = dynamic_cast<AfterFuncer*>(anchor);
+            return caller != nullptr ? register_with(*caller) : watch_parent(std::move(parent_done));
+        }
     }
     ContextAccess::retain(*up);
     up_ = up;
@@ -212,13 +222,28 @@ void CancelLink::join(Keep keep) {
 }
 
 void CancelLink::watch_parent(recv_chan<void> parent_done) {
-    const bool ended = select(recv(parent_done), otherwise([] {})) == 0;
-    if (ended) return cancel(embedded().err(), cause(embedded()));
     ContextAccess::retain(*this);
     weir::go([self = Context(this), link = this, parent_done = std::move(parent_done)] {
-        select(recv(parent_done, [&] { link->cancel(link->embedded().err(), cause(link->embedded())); }), recv(link->done()));
+        select(recv(parent_done, [&] { link->end_with_parent(); }), recv(link->done()));
     });
 }
+
+void CancelLink::register_with(AfterFuncer& parent) {
+    ContextAccess::retain(*this);
+    auto unregister = std::make_unique<Unregister>(parent.after_func([self = Context(this), link = this] {
+        std::unique_ptr<Unregister> unused; // let go of outside the lock
+        link->lock_.lock();
+        unused = std::move(link->unregister_);
+        link->lock_.unlock();
+        link->end_with_parent();
+    }));
+    lock_.lock();
+    // Nobody else can have ended it yet: the maker still has it for itself.
+    if (stage_.load(std::memory_order_relaxed) == Stage::Live && *unregister) unregister_ = std::move(unregister);
+    lock_.unlock();
+}
+
+void CancelLink::end_with_parent() { cancel(embedded().err(), cause(embedded())); }
 
 } // namespace weir::detail
 

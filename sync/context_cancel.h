@@ -3,7 +3,8 @@
 // Each link knows the nearest link above it that can end, `up_`, and is in that one's list of children until it ends itself.
 // References go up only: a child holds up_, while lists and timers hold nothing; a link leaves both before it is destroyed. So a
 // context that nobody holds any more goes away, cancelled or not. Two kinds hold themselves until they end (kept_), because
-// somebody can still notice: a pending after_func, and a link without handles whose done channel is still held somewhere.
+// somebody can still notice: a pending after_func, and a link without handles whose done channel is still held somewhere. An
+// AfterFuncer holds what it is to end, until that has ended.
 //
 // Ending a link (end) and ending all below it (cancel) take one SpinLock at a time, for a few instructions, and call nobody under
 // it; so a timer callback may do it. A child stays in its parent's list until everything below it has ended. Thus an empty list
@@ -13,6 +14,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -90,6 +92,8 @@ private:
     void leave() noexcept;
     bool listed() noexcept;
     void watch_parent(recv_chan<void> parent_done);
+    void register_with(AfterFuncer& parent);
+    void end_with_parent();
 
     const std::optional<Context::time_point> deadline_;
     std::atomic<Stage> stage_{Stage::Live};     // leaves Live under lock_
@@ -103,6 +107,9 @@ private:
     CancelLink* next_ = nullptr;     // guarded by up_->lock_
     CancelLink** place_ = nullptr;   // guarded by up_->lock_: what points here in its list; null when not in it
     std::atomic<bool> kept_{false};  // the link holds a reference to itself, which end() drops
+
+    using Unregister = std::function<bool()>;
+    std::unique_ptr<Unregister> unregister_; // from an AfterFuncer above; guarded by lock_
 };
 
 /// cancel_key finds the nearest CancelLink from any context, through contexts of a user's own too.

@@ -104,9 +104,10 @@ private:
         while (list != nullptr) delete std::exchange(list, list->next_);
     }
 
-    std::atomic<Retired*> fresh_{nullptr}; // a stack
-    std::atomic<Retired*> batch_{nullptr}; // written under lock_
-    std::atomic<std::uint32_t> phase_{0};  // written under lock_
+    // Apart: every section reads the phase, every writer writes fresh_.
+    alignas(64) std::atomic<std::uint32_t> phase_{0}; // written under lock_
+    alignas(64) std::atomic<Retired*> fresh_{nullptr}; // a stack
+    alignas(64) std::atomic<Retired*> batch_{nullptr}; // written under lock_
     SpinLock lock_;
     int passes_ = 0; // guarded by lock_: phases that have drained since batch_ was made
 };

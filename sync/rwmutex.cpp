@@ -1,42 +1,50 @@
 #include <weir/rwmutex.h>
 
+#include <weir/detail/contention.h>
 #include <weir/panic.h>
 
 namespace weir {
 
 using detail::WaitReason;
 
-void RWMutex::lock_shared_slow() noexcept { reader_gate_.acquire(WaitReason::RWMutexRLock); }
+void RWMutex::lock_shared_slow() noexcept {
+    detail::stand_back(readers_);
+    // Counted, for good: the writer's unlock lets in as many as it finds. acquire: as in lock_shared().
+    if (readers_.fetch_add(1, std::memory_order_acquire) < 0) reader_gate_.acquire(WaitReason::RWMutexRLock);
+}
 
 void RWMutex::unlock_shared_slow(std::int32_t r) noexcept {
-    if (r + 1 == 0 || r + 1 == -kMaxReaders) detail::fatal("sync: RUnlock of unlocked RWMutex");
+    const std::int32_t before = r + 1;
+    if (before == 0 || before == -kMaxReaders || before == -2 * kMaxReaders) detail::fatal("sync: RUnlock of unlocked RWMutex");
     // acq_rel: the last reader passes on what all the others released.
     if (departing_.fetch_sub(1, std::memory_order_acq_rel) == 1) writer_gate_.release();
 }
 
-void RWMutex::lock() noexcept {
+void RWMutex::lock_slow() noexcept {
+    detail::stand_back(readers_);
+    if (try_lock()) return;
     writers_.lock();
-    // From here on new readers wait. acquire: pairs with the release in unlock_shared().
+    // From here on new readers wait, and no writer is quicker. acquire: pairs with the releases in unlock_shared() and unlock().
     const std::int32_t holding = readers_.fetch_sub(kMaxReaders, std::memory_order_acq_rel);
-    // Readers that left in between have already made departing_ negative.
-    if (holding != 0 && departing_.fetch_add(holding, std::memory_order_acq_rel) + holding != 0)
+    if (holding < 0) {
+        writer_gate_.acquire(WaitReason::RWMutexLock); // its unlock() lets this one in, or has the readers do it
+    } else if (holding > 0 && departing_.fetch_add(holding, std::memory_order_acq_rel) + holding != 0) {
+        // (Readers that left in between had already made departing_ negative.)
         writer_gate_.acquire(WaitReason::RWMutexLock);
+    }
+    queued_ = true;
 }
 
-bool RWMutex::try_lock() noexcept {
-    if (!writers_.try_lock()) return false;
-    std::int32_t nobody = 0;
-    if (readers_.compare_exchange_strong(nobody, -kMaxReaders, std::memory_order_acq_rel, std::memory_order_relaxed)) return true;
-    writers_.unlock();
-    return false;
-}
-
-void RWMutex::unlock() noexcept {
-    // release: pairs with the acquire in lock_shared(); what the writer wrote is visible to readers.
-    const std::int32_t waiting = readers_.fetch_add(kMaxReaders, std::memory_order_acq_rel) + kMaxReaders;
+/// unlock_slow lets in whoever waited meanwhile: the readers, and after them the first of the queue.
+void RWMutex::unlock_slow(std::int32_t waiting, bool queued) noexcept {
     if (waiting >= kMaxReaders) detail::fatal("sync: Unlock of unlocked RWMutex");
-    if (waiting > 0) reader_gate_.release(static_cast<std::uint32_t>(waiting));
-    writers_.unlock();
+    const bool writer_waits = waiting < 0; // not the one that queued: its successor is still at writers_
+    const std::int32_t readers = writer_waits ? waiting + kMaxReaders : waiting;
+    if (writer_waits && readers == 0) return writer_gate_.release();
+    // Before they are let in. relaxed: the gate's lock publishes it to them.
+    if (writer_waits) departing_.fetch_add(readers, std::memory_order_relaxed);
+    if (readers > 0) reader_gate_.release(static_cast<std::uint32_t>(readers));
+    if (queued) writers_.unlock();
 }
 
 } // namespace weir

@@ -3,13 +3,19 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 #include "fixture.h"
 
 #include <weir/chan.h>
 #include <weir/context.h>
+#include <weir/go.h>
+#include <weir/mutex.h>
 #include <weir/select.h>
 
 namespace weir_test {
@@ -54,5 +60,52 @@ inline std::pair<Context, OwnDone*> custom(Context embedded = {}) {
     OwnDone* raw = base.get();
     return {Context(std::move(base)), raw};
 }
+
+/// Calling calls functions at its end, as Go's afterFuncContext does.
+struct Calling : weir::ContextBase, weir::AfterFuncer {
+    weir::recv_chan<void> done() const override { return channel; }
+    Error err() const override {
+        const std::lock_guard lock(mutex);
+        return error;
+    }
+    std::function<bool()> after_func(std::function<void()> fn) override {
+        const std::lock_guard lock(mutex);
+        if (error) {
+            weir::go(fn);
+            return [] { return false; };
+        }
+        const int id = ++last;
+        functions[id] = std::move(fn);
+        return [this, id] {
+            std::function<void()> unused;
+            const std::lock_guard lock(mutex);
+            const auto at = functions.find(id);
+            if (at == functions.end()) return false;
+            unused = std::move(at->second);
+            functions.erase(at);
+            return true;
+        };
+    }
+    void finish(Error why) {
+        std::map<int, std::function<void()>> all;
+        {
+            const std::lock_guard lock(mutex);
+            error = std::move(why);
+            all.swap(functions);
+        }
+        channel.close();
+        for (auto& [id, fn] : all) weir::go(fn);
+    }
+    std::size_t registered() const {
+        const std::lock_guard lock(mutex);
+        return functions.size();
+    }
+
+    weir::chan<void> channel;
+    mutable weir::Mutex mutex;
+    Error error;
+    std::map<int, std::function<void()>> functions;
+    int last = 0;
+};
 
 } // namespace weir_test

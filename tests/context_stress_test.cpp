@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
+#include <ctime>
 #include <memory>
 #include <random>
 #include <string>
@@ -78,6 +80,43 @@ TEST_CASE("a hundred thousand contexts, deep or wide, end with their root, witho
             CHECK(weir::num_fibers() == 1);
             cancel();
             for (const Context& ctx : all) CHECK(ctx.err() == weir::kCanceled);
+        }
+    });
+}
+
+namespace {
+
+/// cpu_of_cancel is the processor time of ending a root with n contexts below it, each with `width` children.
+std::int64_t cpu_of_cancel(std::size_t n, std::size_t width) {
+    auto [root, cancel] = weir::with_cancel(weir::background());
+    std::vector<Context> all{root};
+    all.reserve(n + 1);
+    for (std::size_t i = 0; i < n; ++i) all.push_back(weir::with_cancel(all[i / width]).first);
+    for (std::size_t i = 0; i < n; i += 2) (void)all[i].done();
+    const auto cpu = [] { // of this thread: cancel() does not park
+        timespec now{};
+        ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+        return now.tv_sec * std::int64_t{1'000'000'000} + now.tv_nsec;
+    };
+    const std::int64_t begun = cpu();
+    cancel();
+    return cpu() - begun;
+}
+
+} // namespace
+
+TEST_CASE("ending a tree costs time linear in its size [b87][stress]") {
+    each_workers([] {
+        const std::size_t n = stress(100'000);
+        for (const std::size_t width : {std::size_t{1}, std::size_t{10}, n}) {
+            std::int64_t small = 0;
+            std::int64_t large = INT64_MAX;
+            for (int round = 0; round < 3; ++round) {
+                small = std::max(small, cpu_of_cancel(n / 16, width));
+                large = std::min(large, cpu_of_cancel(n, width));
+            }
+            // Linear is 16, and more where only the small one fits into the caches; quadratic is 256.
+            CHECK_MESSAGE(large < 80 * small, "width ", width, ": ", small, " ns, then ", large, " ns for sixteen times as many");
         }
     });
 }

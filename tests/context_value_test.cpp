@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include <weir/waitgroup.h>
+
 TEST_SUITE_BEGIN("context");
 
 namespace {
@@ -158,6 +160,75 @@ TEST_CASE("a custom parent with a done channel of its own propagates [b94]") {
             CHECK(done_within(child));
             CHECK(weir::cause(child) == reason);
         }
+    });
+}
+
+// Go's TestCustomContextAfterFunc*, and TestCause's after_func.
+TEST_CASE("a custom parent that calls functions itself needs no fiber [b94]") {
+    each_workers([] {
+        const Error reason("reason");
+        auto base = std::make_unique<Calling>();
+        Calling& own = *base;
+        const Context parent(std::move(base));
+        { // the child ends with it, whatever its kind
+            auto [child, cancel] = weir::with_cancel(parent);
+            auto [timed, cancel_timed] = weir::with_timeout(weir::with_value<int>(parent, 1), 1h);
+            weir::chan<void> ran(1);
+            auto stop = weir::after_func(parent, [ran] { ran.send(); });
+            CHECK(weir::num_fibers() == 1);
+            CHECK(own.registered() == 3);
+            CHECK_FALSE(child.err());
+            { // who ends earlier takes itself off
+                auto [early, cancel_early] = weir::with_cancel(parent);
+                auto [late, cancel_late] = weir::with_timeout(parent, 1ms);
+                auto never = weir::after_func(parent, [] { FAIL("after stop"); });
+                CHECK(own.registered() == 6);
+                cancel_early();
+                CHECK(own.registered() == 5);
+                CHECK(never());
+                CHECK_FALSE(never());
+                CHECK(own.registered() == 4);
+                CHECK(done_within(late));
+                CHECK(late.err() == weir::kDeadlineExceeded);
+                CHECK(eventually([&] { return own.registered() == 3; }));
+                CHECK_FALSE(parent.err());
+            }
+            own.finish(reason);
+            CHECK(done_within(child));
+            CHECK(child.err() == reason);
+            CHECK(weir::cause(child) == reason);
+            CHECK(done_within(timed));
+            ran.recv();
+            CHECK_FALSE(stop());
+        }
+        auto [after, cancel_after] = weir::with_cancel(parent);
+        CHECK(is_done(after));
+        CHECK(after.err() == reason);
+        CHECK(eventually([] { return weir::num_fibers() == 1; }));
+    });
+}
+
+TEST_CASE("a custom parent that calls functions ends while children come and go [b94][stress]") {
+    each_workers([] {
+        for (std::size_t round = 0; round < stress(200); ++round) {
+            auto base = std::make_unique<Calling>();
+            Calling& own = *base;
+            const Context parent(std::move(base));
+            weir::WaitGroup wg;
+            for (int i = 0; i < 4; ++i) {
+                wg.go([&, i] {
+                    auto [child, cancel] = weir::with_timeout(parent, 20us);
+                    auto [below, cancel_below] = weir::with_cancel(parent);
+                    if (i % 2 == 0) cancel();
+                    CHECK(done_within(below));
+                    CHECK(done_within(child));
+                });
+            }
+            wg.go([&] { own.finish(weir::kCanceled); });
+            wg.wait();
+            CHECK(own.registered() == 0);
+        }
+        CHECK(eventually([] { return weir::num_fibers() == 1; }));
     });
 }
 

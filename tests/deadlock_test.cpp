@@ -82,6 +82,17 @@ TEST_CASE("a select that nothing can end deadlocks [b61]") {
     });
 }
 
+TEST_CASE("timers that have been stopped or dropped hide no deadlock [b61]") {
+    deadlocks("chan receive", [] {
+        for (int i = 0; i < 300; ++i) {
+            weir::Timer(1h).stop();
+            weir::after(1min);
+            weir::after_func(2min, [] {}).stop();
+        }
+        weir::chan<int>().recv();
+    });
+}
+
 TEST_CASE("locking a mutex twice deadlocks [b61]") {
     deadlocks("sync.Mutex.Lock", [] {
         weir::Mutex mu;

@@ -202,6 +202,64 @@ TEST_CASE("no wake-up is lost in starvation mode") {
     });
 }
 
+// The first contention of a mutex: from then on unlock() may no longer let go by a plain store.
+TEST_CASE("no wake-up is lost where a mutex is waited for the first time [stress]") {
+    struct Shared {
+        weir::Mutex mu;
+        int count = 0;
+        std::atomic<int> users = 4;
+    };
+    each_workers([] {
+        weir::WaitGroup wg;
+        std::atomic<int> wrong{0};
+        for (std::size_t i = 0; i < stress(20'000); ++i) {
+            auto* shared = new Shared;
+            auto use = [shared, &wrong, i] {
+                for (std::size_t j = 0; j < 3; ++j) {
+                    const std::lock_guard lock(shared->mu);
+                    ++shared->count;
+                    if ((i + j) % 4 == 0) weir::yield(); // so that the others wait
+                }
+                if (shared->users.fetch_sub(1) == 1) {
+                    wrong += shared->count != 12;
+                    delete shared; // others may come to this address while an unlock() is still returning
+                }
+            };
+            for (int user = 0; user < 4; ++user) wg.go(use);
+            if (i % 64 == 0) wg.wait();
+        }
+        wg.wait();
+        CHECK(wrong == 0);
+    });
+}
+
+TEST_CASE("fibers that a run leaves waiting for a mutex are forgotten with it") {
+    static weir::Mutex mutexes[300]; // some share a list of those that wait
+    for (int round = 0; round < 3; ++round) {
+        each_workers(Workers{.parked = 20}, [] {
+            for (auto& mu : mutexes) new (&mu) weir::Mutex;
+            for (int i = 0; i < 20; ++i) {
+                mutexes[i].lock();
+                weir::go([i] { mutexes[i].lock(); });
+            }
+            weir::sleep(5ms);
+            int count = 0;
+            weir::WaitGroup wg;
+            for (std::size_t i = 20; i < 300; ++i) {
+                for (int user = 0; user < 2; ++user) {
+                    wg.go([&count, i] {
+                        const std::lock_guard lock(mutexes[i]);
+                        weir::yield();
+                        if (i == 20) ++count;
+                    });
+                }
+            }
+            wg.wait();
+            CHECK(count == 2);
+        });
+    }
+}
+
 // What glibc promises for pthread_mutex_t: unlock() does not touch the mutex once somebody else can have it.
 TEST_CASE("the last user may destroy a mutex right after unlock") {
     struct Shared {

@@ -105,7 +105,7 @@ TEST_CASE("a destructor and a factory may use the pool itself") {
     });
 }
 
-// Go's TestPoolStress, 10 x 2e5 at each number of workers.
+// Go's TestPoolStress, 10 x 1e6 at each number of workers.
 TEST_CASE("never one object to two holders, while the pools age [b82][stress]") {
     each_workers([] {
         Tracked::live = 0;
@@ -122,7 +122,7 @@ TEST_CASE("never one object to two holders, while the pools age [b82][stress]") 
             });
             auto work = [&] {
                 std::vector<std::unique_ptr<Tracked>> held;
-                for (std::size_t j = 0; j < stress(200'000); ++j) {
+                for (std::size_t j = 0; j < stress(1'000'000); ++j) {
                     auto p = pool.get();
                     if (!p) p = std::make_unique<Tracked>();
                     if (p->holders.fetch_add(1) != 0) ++doubled;

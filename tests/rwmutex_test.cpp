@@ -3,11 +3,14 @@
 #include <atomic>
 #include <mutex>
 #include <shared_mutex>
+#include <sstream>
+#include <string>
 #include <thread>
 #include <type_traits>
 #include <vector>
 
 #include <weir/chan.h>
+#include <weir/debug.h>
 #include <weir/rwmutex.h>
 #include <weir/waitgroup.h>
 
@@ -44,6 +47,20 @@ void hammer(int readers, int rounds) {
     wg.go(writer);
     for (int i = readers / 2; i < readers; ++i) wg.go(reader);
     wg.wait();
+}
+
+// A dump reads the stacks of parked fibers without stopping them, which TSan takes for a race.
+#if defined(__SANITIZE_THREAD__)
+constexpr bool kDumps = false;
+#else
+constexpr bool kDumps = true;
+#endif
+
+/// waiting counts the fibers that a dump shows in that state.
+std::size_t waiting(const std::string& reason) {
+    std::ostringstream out;
+    weir::debug::dump_fibers(out);
+    return count_of(out.str(), " [" + reason + "]:");
 }
 
 } // namespace
@@ -117,6 +134,43 @@ TEST_CASE("a waiting writer goes before readers that come later") {
         CHECK_FALSE(written);
         mu.unlock_shared();
         wg.wait();
+    });
+}
+
+TEST_CASE("readers that came while a writer held it go before the writer that waits" * doctest::skip(!kDumps)) {
+    each_workers([] {
+        for (const bool first_queued : {false, true}) { // the holder took it free, or had to wait itself
+            weir::RWMutex mu;
+            std::atomic<int> readers{0};
+            std::atomic<bool> held{false}, leave{false};
+            weir::WaitGroup wg;
+            if (first_queued) mu.lock_shared();
+            wg.go([&] {
+                const std::lock_guard lock(mu);
+                held = true;
+                while (!leave) weir::sleep(100us);
+            });
+            if (first_queued) {
+                CHECK(eventually([&] { return waiting("sync.RWMutex.Lock") == 1; }));
+                mu.unlock_shared();
+            }
+            CHECK(eventually([&] { return held.load(); }));
+            for (int i = 0; i < 3; ++i) {
+                wg.go([&] {
+                    const std::shared_lock lock(mu);
+                    ++readers;
+                    weir::sleep(1ms);
+                });
+            }
+            CHECK(eventually([&] { return waiting("sync.RWMutex.RLock") == 3; }));
+            wg.go([&] {
+                const std::lock_guard lock(mu);
+                CHECK(readers == 3);
+            });
+            CHECK(eventually([&] { return waiting("sync.RWMutex.Lock") + waiting("sync.Mutex.Lock") == 1; }));
+            leave = true;
+            wg.wait();
+        }
     });
 }
 

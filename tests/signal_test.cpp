@@ -82,9 +82,14 @@ TEST_CASE("signal_notify_context ends at the signal, which is the cause") {
     each_workers([] {
         auto [ctx, stop] = weir::signal_notify_context(weir::background(), SIGUSR1, SIGTERM);
         CHECK_FALSE(ctx.err());
+        CHECK(ctx.string() == "signal.NotifyContext(context.Background, [user defined signal 1 terminated])");
+        auto [below, cancel_below] = weir::with_cancel(ctx);
+        CHECK(below.string() == ctx.string() + ".WithCancel");
+        CHECK(weir::num_fibers() == 2); // the one that waits for the signal
         send_self(SIGTERM);
         ctx.done().recv();
         CHECK(ctx.err() == weir::kCanceled);
+        CHECK(below.err() == weir::kCanceled);
         const Error why = weir::cause(ctx);
         CHECK(why.message() == "terminated signal received");
         REQUIRE(why.as<weir::SignalError>() != nullptr);

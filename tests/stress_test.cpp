@@ -13,6 +13,7 @@
 #include <weir/chan.h>
 #include <weir/select.h>
 #include <weir/ticker.h>
+#include <weir/waitgroup.h>
 
 TEST_SUITE_BEGIN("stress");
 
@@ -326,6 +327,21 @@ TEST_CASE("10 and 10 fibers pass 100,000 each with 32 KiB of stack per receive [
         std::int64_t total = 0;
         for (int i = 0; i < 10; ++i) total += sums.recv();
         CHECK(total == 10 * (std::int64_t{n} * (n - 1) / 2));
+    });
+}
+
+// Go's TestPoolDequeue, by the queues that weir has: a worker's, which the others steal from.
+TEST_CASE("one owner, nine thieves: of two million fibers each runs once [stress: Sync]") {
+    constexpr std::size_t kBurst = 100'000; // as many as wait at a time
+    with_workers(10, [] {
+        std::vector<std::atomic<std::uint8_t>> runs(stress(2'000'000));
+        for (std::size_t from = 0; from < runs.size(); from += kBurst) {
+            weir::WaitGroup wg;
+            const std::size_t to = std::min(from + kBurst, runs.size());
+            for (std::size_t i = from; i < to; ++i) wg.go([&runs, i] { runs[i].fetch_add(1, std::memory_order_relaxed); });
+            wg.wait();
+        }
+        CHECK(std::all_of(runs.begin(), runs.end(), [](const auto& n) { return n == 1; }));
     });
 }
 

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <iosfwd>
 #include <memory>
 #include <optional>
@@ -101,8 +102,8 @@ private:
 };
 
 /// ContextBase is the base of contexts of your own: it behaves as the context it embeds, save where overridden. Overriding done()
-/// means overriding err() too. Contexts derived from yours end with it: without a fiber when done() is the embedded context's,
-/// else one fiber waits for it.
+/// means overriding err() too. Contexts derived from yours end with it: without a fiber when done() is the embedded context's or
+/// yours is an AfterFuncer too, else one fiber waits for it.
 class WEIR_API ContextBase {
 public:
     explicit ContextBase(Context embedded = Context()) noexcept : embedded_(std::move(embedded)) {}
@@ -139,6 +140,17 @@ private:
 
     Context embedded_;
     std::atomic<std::uint32_t> refs_{static_cast<std::uint32_t>(Lifetime::Counted)};
+};
+
+/// AfterFuncer is what a context of your own may be besides, if it knows itself whom to call at its end: Go's contexts with an
+/// AfterFunc method.
+class WEIR_API AfterFuncer {
+public:
+    virtual ~AfterFuncer() = default;
+
+    /// after_func has fn called once, on a fiber or thread, when the context has ended. The function it returns takes that back: true
+    /// if it kept fn from running; when it has returned, fn is gone or has been called. It may be empty.
+    virtual std::function<bool()> after_func(std::function<void()> fn) = 0;
 };
 
 /// CancelFunc ends its context with kCanceled, at once and with all derived from it; later calls do nothing. A cheap shared

@@ -17,12 +17,24 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include <weir/detail/config.h>
+#include <weir/detail/fence.h>
 #include <weir/detail/park.h>
 
 namespace weir {
+
+namespace detail {
+
+/// g_mutex_rooms counts who waits outside a mutex, by its address: see mutex.cpp.
+inline constexpr std::size_t kMutexRooms = 256;
+WEIR_API extern std::atomic<std::uint32_t> g_mutex_rooms[kMutexRooms];
+
+inline std::size_t mutex_room(const void* mutex) noexcept { return (reinterpret_cast<std::uintptr_t>(mutex) >> 4) % kMutexRooms; }
+
+} // namespace detail
 
 class WEIR_API Mutex {
 public:
@@ -51,9 +63,18 @@ public:
     /// unlock releases the mutex, waking one waiter if there is one. Of an unlocked mutex it is fatal: "sync: unlock of unlocked
     /// mutex".
     void unlock() noexcept {
+        const Mode mode = mode_.load(std::memory_order_relaxed);
         std::uint32_t s = state_.load(std::memory_order_relaxed);
+        if (mode == Mode::Quick && s == kLocked) [[likely]] {
+            state_.store(0, std::memory_order_release); // release: pairs with the acquire of the next lock
+            detail::light_fence();                      // pairs with the heavy_fence in wait_outside()
+            // From here on the mutex may be gone: only its address is used.
+            if (detail::g_mutex_rooms[detail::mutex_room(this)].load(std::memory_order_relaxed) != 0) [[unlikely]]
+                wake_outside(this);
+            return;
+        }
         // release: pairs with the acquire of the next lock.
-        if ((s & kLocked) != 0 && nobody_to_wake(s) &&
+        if (mode == Mode::Shared && (s & kLocked) != 0 && nobody_to_wake(s) &&
             state_.compare_exchange_strong(s, s & ~kLocked, std::memory_order_release, std::memory_order_relaxed)) [[likely]]
             return;
         unlock_slow();
@@ -74,6 +95,13 @@ private:
         return (s & kWaiters) == 0 || (s & (kWoken | kStarving)) == kWoken;
     }
 
+    /// Mode says how unlock() lets go. It only ever rises.
+    enum class Mode : std::uint8_t {
+        Quick,    // nobody has ever waited: by a plain store; state_ holds kLocked at most
+        Changing, // somebody waits outside: the holder may still be at that store
+        Shared,   // by a CAS
+    };
+
     struct Entry;
     struct Attempt;
 
@@ -82,8 +110,12 @@ private:
     bool spin(Attempt& me, std::uint32_t s) noexcept;
     void enqueue_and_park(Attempt& me) noexcept;
     void wake_next() noexcept;
+    void wait_outside(Attempt& me) noexcept;
+    WEIR_NOINLINE static void wake_outside(const Mutex* mutex) noexcept;
+    void let_in() noexcept;
 
     std::atomic<std::uint32_t> state_{0};
+    std::atomic<Mode> mode_{Mode::Quick};
     detail::WaitList waiters_; // guarded by kQueue
 };
 

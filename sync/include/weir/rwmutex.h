@@ -28,16 +28,31 @@ public:
     RWMutex& operator=(const RWMutex&) = delete;
 
     /// lock blocks until neither a reader nor a writer holds the mutex ("sync.RWMutex.Lock").
-    void lock() noexcept;
+    void lock() noexcept {
+        if (!try_lock()) [[unlikely]]
+            lock_slow();
+    }
     /// try_lock takes it for writing if nobody holds it.
-    [[nodiscard]] bool try_lock() noexcept;
+    [[nodiscard]] bool try_lock() noexcept {
+        std::int32_t nobody = 0;
+        // acquire: pairs with the release in unlock() and unlock_shared().
+        return readers_.compare_exchange_strong(nobody, -kMaxReaders, std::memory_order_acquire, std::memory_order_relaxed);
+    }
     /// unlock ends writing. When no writer holds it that is fatal: "sync: Unlock of unlocked RWMutex".
-    void unlock() noexcept;
+    void unlock() noexcept {
+        const bool queued = queued_;
+        queued_ = false;
+        // acq_rel: release pairs with the acquire in lock() and lock_shared(); acquire: this may let in the writer behind the readers.
+        const std::int32_t waiting = readers_.fetch_add(kMaxReaders, std::memory_order_acq_rel) + kMaxReaders;
+        if (waiting != 0 || queued) [[unlikely]]
+            unlock_slow(waiting, queued);
+    }
 
     /// lock_shared blocks while a writer holds the mutex or waits for it ("sync.RWMutex.RLock").
     void lock_shared() noexcept {
+        std::int32_t r = readers_.load(std::memory_order_relaxed);
         // acquire: pairs with the release in unlock().
-        if (readers_.fetch_add(1, std::memory_order_acquire) < 0) [[unlikely]]
+        if (r < 0 || !readers_.compare_exchange_strong(r, r + 1, std::memory_order_acquire, std::memory_order_relaxed)) [[unlikely]]
             lock_shared_slow();
     }
     /// try_lock_shared takes it for reading unless a writer holds it or waits.
@@ -60,15 +75,20 @@ public:
     RLocker rlocker() noexcept;
 
 private:
-    static constexpr std::int32_t kMaxReaders = 1 << 30;
+    static constexpr std::int32_t kMaxReaders = 1 << 29;
 
+    WEIR_NOINLINE void lock_slow() noexcept;
+    WEIR_NOINLINE void unlock_slow(std::int32_t waiting, bool queued) noexcept;
     WEIR_NOINLINE void lock_shared_slow() noexcept;
     WEIR_NOINLINE void unlock_shared_slow(std::int32_t r) noexcept;
 
-    Mutex writers_;                          // held by the writer: it keeps the other writers out
-    std::atomic<std::int32_t> readers_{0};   // readers that hold it or wait; less kMaxReaders while a writer holds it or waits
+    // A writer that finds the mutex free takes it by readers_ alone. The others queue at writers_, and the first of them waits at the gate; so at
+    // most two are counted in readers_: one that was there first and holds it, and the first of the queue.
+    std::atomic<std::int32_t> readers_{0};   // readers that hold it or wait; less kMaxReaders for each writer counted
     std::atomic<std::int32_t> departing_{0}; // readers whose end the waiting writer still needs
-    detail::Sema writer_gate_;               // the writer waits here for them
+    bool queued_ = false;                    // the writer that holds it holds writers_ too; guarded by the mutex itself
+    Mutex writers_;                          // the queue: held by its first
+    detail::Sema writer_gate_;               // the first of the queue waits here, for readers and the writer before it
     detail::Sema reader_gate_;               // readers wait here for the writer
 };
 

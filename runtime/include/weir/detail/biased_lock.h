@@ -72,7 +72,7 @@ private:
             row_ = 0;
         } else if (++row_ >> grant_after_ != 0) [[unlikely]] {
             row_ = 0;
-            if (g_membarrier) owner_.store(me, std::memory_order_relaxed);
+            if (g_membarrier.load(std::memory_order_relaxed)) owner_.store(me, std::memory_order_relaxed);
         }
     }
     WEIR_API WEIR_COLD void revoke() noexcept;

@@ -4,7 +4,7 @@
 // (it may ready a Waiter, do a non-blocking channel send, or spawn a fiber).
 #pragma once
 
-#include <chrono>
+#include <atomic>
 #include <cstdint>
 
 #include <weir/detail/config.h>
@@ -12,20 +12,18 @@
 namespace weir::detail {
 
 struct Bubble;
-struct TimerHeap;
+struct TimerPlace;
 
-/// TimerNode is owned by whoever arms it and must outlive its place in the heap: timer_stop() before it goes.
+/// TimerNode is owned by whoever arms it and must not go while it is armed: timer_stop() before. Its owner arms and stops it from one thread at a time.
 struct TimerNode {
     using Callback = void (*)(TimerNode&);
 
     Callback callback = nullptr;
     Callback dropped = nullptr;  // if set, called when the node's bubble ends with it armed
     Bubble* bubble = nullptr;    // whose clock it goes by; null: the real one. Set before the first timer_arm()
-    std::int64_t when = 0;       // monotonic ns; guarded by the heap's lock while armed
+    std::int64_t when = 0;       // monotonic ns, as it was last armed
     std::int64_t period = 0;     // ns; 0: fires once
-    TimerHeap* heap = nullptr;   // the heap it was last armed in; guarded by that heap's lock
-    std::uint32_t index = 0;     // place in that heap; guarded by that heap's lock
-    bool armed = false;          // guarded by that heap's lock
+    TimerPlace* place = nullptr; // where it was last armed; another node may stand there by now
 };
 
 /// mono_now is the runtime's clock: CLOCK_MONOTONIC in ns (std::chrono::steady_clock on Linux).
@@ -37,7 +35,7 @@ WEIR_API std::int64_t deadline_after(std::int64_t ns) noexcept;
 /// timer_arm schedules node.callback at `when`. The node must not be armed. In a bubble a time that has come already calls it at once.
 WEIR_API void timer_arm(TimerNode& node, std::int64_t when);
 
-/// timer_stop takes the node out of its heap. True when it was pending. When its callback is running on another thread, waits for it
+/// timer_stop keeps the node from firing, without a lock. True when it was pending. When its callback is running on another thread, waits for it
 /// to end, so that the node may be freed afterwards. Not to be called from the callback itself.
 WEIR_API bool timer_stop(TimerNode& node) noexcept;
 
