@@ -64,18 +64,19 @@ bool trace_parked(const Fiber& f, Trace& out) {
 #endif
 }
 
-/// bubble_id_of may read ties that are just being freed: any number will do then, a fault will not.
-std::uint32_t bubble_id_of(const Fiber& f) noexcept {
+/// copy_ties may read ties that are just being freed: any values will do then, a fault will not.
+Ties copy_ties(const Fiber& f) noexcept {
     Ties t;
     const Ties* ties = f.ties;
-    return ties != nullptr && copy_memory(&t, ties, sizeof t) ? t.bubble_id : 0;
+    return ties != nullptr && copy_memory(&t, ties, sizeof t) ? t : Ties();
 }
 
 Snapshot snapshot(const Fiber& f) {
     auto [name, labels] = name_and_labels(f);
+    const Ties ties = copy_ties(f);
     Snapshot s{{f.id.load(std::memory_order_relaxed), false, std::move(name), std::move(labels)},
                f.parent,
-               bubble_id_of(f),
+               ties.bubble_id,
                f.state.load(std::memory_order_acquire),
                f.reason.load(std::memory_order_relaxed),
                f.parked_since.load(std::memory_order_relaxed),
@@ -83,7 +84,7 @@ Snapshot snapshot(const Fiber& f) {
                {},
                false};
     if (s.state == FiberState::Parked) {
-        s.title.locked_to_thread = f.locked_to != nullptr;
+        s.title.locked_to_thread = ties.locked_to != nullptr;
         s.has_stack = trace_parked(f, s.trace);
     }
     return s;

@@ -28,7 +28,7 @@ constexpr unsigned kDyingSeconds = 20;
 /// own_header is the calling fiber's.
 std::string own_header() {
     Worker* w = this_worker();
-    bool locked = w != nullptr && w->current != nullptr && w->current->locked_to != nullptr;
+    bool locked = w != nullptr && w->current != nullptr && locked_to(*w->current) != nullptr;
     return fiber_header({this_fiber::id(), locked, this_fiber::name(), this_fiber::labels()}, "running");
 }
 
@@ -57,7 +57,7 @@ void report_uncaught(const std::shared_ptr<PanicRecord>& panic, const Fiber& f, 
     o->time = std::chrono::system_clock::now();
     o->last_wait = last_wait();
     o->ended = mono_now();
-    o->locked_to_thread = f.locked_to != nullptr;
+    o->locked_to_thread = locked_to(f) != nullptr;
     o->crash = policy == PanicPolicy::Crash && !f.is_system;
     o->to_handler = !f.is_system;
     if (o->crash && !panic->abandoned) {
