@@ -76,7 +76,6 @@ struct Root {
         ties.bubble_id = bubble.id.load(std::memory_order_relaxed);
     }
     ~Root() {
-        bubble.timers.drop_all(); // may run destructors of the user's: still in the bubble
         ties.bubble = nullptr;
         ties.bubble_id = 0;
         close_bubble(bubble);
@@ -93,12 +92,17 @@ void start_main(Bubble& b, void (*call)(void*), void* fn) {
     spawn_commit(slot.fiber, &closure_entry<Closure>, here());
 }
 
+/// rest parks the root until all fibers of the bubble are durably blocked.
+void rest() noexcept {
+    Waiter self;
+    park(self, WaitReason::SynctestRun, [](void*) { return true; }, nullptr);
+}
+
 /// drive runs the timers and moves the clock on, until nothing in the bubble will ever happen again.
 void drive(Bubble& b) noexcept {
     for (;;) {
         b.timers.run_due(b.now);
-        Waiter self;
-        park(self, WaitReason::SynctestRun, [](void*) { return true; }, nullptr);
+        rest();
         const std::int64_t next = b.timers.next();
         // Time ends with main. A panic ends it too: main may wait for what the dead fiber was to do, and go on waiting for ever.
         if (next == kNever || b.main_done || b.panic != nullptr) return;
@@ -117,6 +121,7 @@ void run_on_fiber(Fiber& self, void (*call)(void*), void* fn) {
         Bubble& b = root.bubble;
         start_main(b, call, fn);
         drive(b);
+        while (b.timers.drop_all()) rest(); // what goes with a timer's function may have woken fibers
         panic = b.panic;
         if (panic == nullptr && b.fibers != nullptr) {
             deadlock = b.main_done ? "deadlock: main bubble goroutine has exited but blocked goroutines remain" : "deadlock: all goroutines in bubble are blocked";

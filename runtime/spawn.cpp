@@ -347,7 +347,7 @@ void sleep_till(std::int64_t when, Bubble* bubble, WaitReason reason) noexcept {
 }
 
 /// yield_locked lets others run while the caller keeps its OS thread: in a bubble too no time passes by that.
-void yield_locked() noexcept { sleep_till(mono_now() + 1, nullptr, WaitReason::LockedThread); }
+WEIR_COLD void yield_locked() noexcept { sleep_till(mono_now() + 1, nullptr, WaitReason::LockedThread); }
 
 } // namespace
 

@@ -228,7 +228,7 @@ void TimerHeap::forget_all() noexcept {
     publish_first();
 }
 
-void TimerHeap::drop_all() {
+bool TimerHeap::drop_all() {
     std::vector<TimerNode*> dropped;
     {
         const std::lock_guard hold(lock);
@@ -243,6 +243,7 @@ void TimerHeap::drop_all() {
         publish_first();
     }
     for (TimerNode* node : dropped) node->dropped(*node);
+    return !dropped.empty();
 }
 
 void TimerHeap::arm(TimerNode& node, std::int64_t when) {

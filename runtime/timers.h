@@ -43,8 +43,8 @@ public:
     std::int64_t next() noexcept;
     /// forget_all disarms everything: the run is over, its nodes may stay.
     void forget_all() noexcept;
-    /// drop_all does, and tells the nodes that want to know.
-    void drop_all();
+    /// drop_all does, and tells the nodes that want to know; false when there were none.
+    bool drop_all();
 
     void arm(TimerNode& node, std::int64_t when);
     /// left_garbage notes that a node was taken out of a place of this heap.

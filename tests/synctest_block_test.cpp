@@ -30,23 +30,21 @@ struct TimeStandsStill {
 
 TEST_CASE("a channel from outside may end a wait from there: time stands still meanwhile [b124]") {
     each_workers([] {
-        const auto inside = [](const char* what, weir::chan<int> c, const std::function<void()>& fn, const std::function<void()>& outside) {
-            CAPTURE(what);
+        const auto inside = [](const std::function<void()>& fn, const std::function<void()>& outside) {
             weir::after_func(1ms, outside); // by the real clock
             weir::synctest::test([&] {
                 const TimeStandsStill check;
                 fn();
             });
-            (void)c;
         };
         weir::chan<int> never;
         weir::chan<int> c;
-        inside("receive a value", c, [&] { CHECK(c.recv() == 5); }, [&] { c << 5; });
-        inside("send", c, [&] { c << 6; }, [&] { c.recv(); });
-        inside("select outside only", c, [&] { weir::select(recv(c), recv(never)); }, [&] { c << 7; });
-        inside("select mixed", c, [&] { weir::select(recv(c), recv(weir::chan<int>())); }, [&] { c << 8; });
-        inside("select with a timeout", c, [&] { CHECK(weir::select(recv(c), weir::timeout(1h)) == 0); }, [&] { c << 9; });
-        inside("receive from a closed one", c, [&] { c.recv(); }, [&] { c.close(); });
+        inside([&] { CHECK(c.recv() == 5); }, [&] { c << 5; }); // receive a value
+        inside([&] { c << 6; }, [&] { c.recv(); }); // send
+        inside([&] { weir::select(recv(c), recv(never)); }, [&] { c << 7; }); // select outside only
+        inside([&] { weir::select(recv(c), recv(weir::chan<int>())); }, [&] { c << 8; }); // select mixed
+        inside([&] { CHECK(weir::select(recv(c), weir::timeout(1h)) == 0); }, [&] { c << 9; }); // select with a timeout
+        inside([&] { c.recv(); }, [&] { c.close(); }); // receive from a closed one
     });
 }
 

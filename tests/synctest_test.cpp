@@ -165,6 +165,17 @@ TEST_CASE("a timer that is pending when the bubble ends never fires, and lets go
         });
         CHECK(!ran);
         CHECK(held.use_count() == 1);
+        // A function that goes may let others end.
+        bool ended = false;
+        weir::synctest::test([&] {
+            weir::chan<void> c;
+            weir::after_func(1s, [closed = std::shared_ptr<void>(nullptr, [c](void*) { c.close(); })] {});
+            weir::go([&ended, c] {
+                c.recv();
+                ended = true;
+            });
+        });
+        CHECK(ended);
     });
 }
 
