@@ -106,6 +106,8 @@ void drive(Bubble& b) noexcept {
         const std::int64_t next = b.timers.next();
         // Time ends with main. A panic ends it too: main may wait for what the dead fiber was to do, and go on waiting for ever.
         if (next == kNever || b.main_done || b.panic != nullptr) return;
+        // Woken for a timer that has been stopped: whoever is in wait() comes before time goes on.
+        if (next > b.now && b.waiter != nullptr) continue;
         b.now = std::max(b.now, next);
     }
 }

@@ -194,6 +194,13 @@ bool TimerHeap::run_due(std::int64_t now) {
     return any;
 }
 
+void TimerHeap::run_all_due(std::int64_t now) {
+    constexpr int kPatience = 1000; // with another thread that is at it
+    for (int i = 0; i < kPatience && first.load(std::memory_order_relaxed) <= now; ++i) {
+        if (!run_due(now)) sched_yield();
+    }
+}
+
 std::size_t TimerHeap::take_due(std::int64_t now, Entry (&due)[kBatch]) noexcept {
     std::size_t n = 0;
     while (n < kBatch && !entries_.empty() && entries_[0].when <= now) {
@@ -255,7 +262,7 @@ void TimerHeap::arm(TimerNode& node, std::int64_t when) {
 void timer_arm(TimerNode& node, std::int64_t when) {
     if (Bubble* b = node.bubble) {
         b->timers.arm(node, when);
-        if (when <= b->now) b->timers.run_due(b->now); // before the bubble blocks: Timer(0s) can be received from at once, as in Go
+        if (when <= b->now) b->timers.run_all_due(b->now); // before the bubble blocks: Timer(0s) can be received from at once, as in Go
         return;
     }
     scheduler_timer_heap().arm(node, when);

@@ -39,6 +39,8 @@ public:
     /// run_due runs the callbacks of what is due at `now`, a batch at most: what they make ready is to run while it is in the caches. Returns
     /// whether any ran.
     bool run_due(std::int64_t now);
+    /// run_all_due runs batches until nothing is due, save what another thread has begun with. Not to be called from a callback.
+    void run_all_due(std::int64_t now);
     /// next is the time of the first timer that has not been stopped.
     std::int64_t next() noexcept;
     /// forget_all disarms everything: the run is over, its nodes may stay.

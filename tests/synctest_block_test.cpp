@@ -50,8 +50,8 @@ TEST_CASE("a channel from outside may end a wait from there: time stands still m
 
 TEST_CASE("a timer from outside goes by the real clock [b124]") {
     each_workers([] {
-        weir::Timer t(5ms);
         const auto begun = Clock::now();
+        weir::Timer t(5ms);
         weir::synctest::test([&] {
             const Watch watch;
             t.c().recv();

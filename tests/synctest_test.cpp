@@ -319,6 +319,26 @@ TEST_CASE("wait returns when all other fibers are blocked or gone [b124]") {
     });
 }
 
+TEST_CASE("a timer that was stopped does not let time run on past wait [b124]") {
+    bubble([] {
+        const Watch watch;
+        for (int i = 0; i < 100; ++i) {
+            std::vector<weir::Timer> timers;
+            for (int j = 0; j < 100; ++j) timers.emplace_back(1s);
+            weir::go([] { weir::sleep(1s); });
+            weir::after_func(1s, [&] {
+                for (auto& t : timers) t.stop();
+            });
+            weir::go([] { weir::sleep(2s); });
+            weir::sleep(1s);
+            wait();
+            CHECK(watch.elapsed() == i * 2s + 1s);
+            weir::sleep(1s);
+            wait();
+        }
+    });
+}
+
 TEST_CASE("what the others did is visible after wait and after test, without other synchronisation [b124]") {
     each_workers([] {
         std::array<int, 2> v{}; // plain: TSan looks
