@@ -170,13 +170,17 @@ Try chan_try_send(ChanCore* c, void* value) {
         return Try::WouldBlock;
     }
     c->lock.lock();
-    return send_locked(c, value);
+    Try result = send_locked(c, value);
+    if (result >= Try::WouldBlock) c->lock.unlock();
+    return result;
 }
 
 Try chan_try_recv(ChanCore* c, void* room) {
     if (c == nullptr) return Try::WouldBlock;
     c->lock.lock();
-    return recv_locked(c, room);
+    Try result = recv_locked(c, room);
+    if (result >= Try::WouldBlock) c->lock.unlock();
+    return result;
 }
 
 void chan_send(ChanCore* c, void* value) {

@@ -78,6 +78,19 @@ void pass_values() {
 
 } // namespace
 
+TEST_CASE("a try that would block leaves the channel to other threads [b21]") {
+    each_workers([] {
+        weir::chan<int> c;
+        CHECK(!c.try_recv());
+        CHECK(!c.try_send(1));
+        std::thread([&] {
+            CHECK(!c.try_recv());
+            CHECK(!c.try_send(1));
+        }).join();
+        CHECK(!c.try_recv());
+    });
+}
+
 TEST_CASE("len and cap: 0 of N, then k of N; a nil channel 0 of 0 [b10]") {
     each_workers([] {
         weir::chan<int> c(10);
