@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 #include <sys/uio.h>
+#include <tuple>
 #include <unistd.h>
 #include <vector>
 
@@ -35,6 +36,20 @@ struct Snapshot {
     bool has_stack = false;
 };
 
+/// Unguarded fields, which the fiber's worker may be writing for the next fiber in this control block: a dump may mix the two, and does no harm.
+struct Unguarded {
+    std::uint64_t parent;
+    void* created_at;
+    const Ties* ties;
+    const char* context;
+    const Stack* stack;
+    bool is_system;
+};
+
+WEIR_NO_TSAN Unguarded unguarded(const Fiber& f) noexcept {
+    return {f.parent, f.created_at, f.ties, static_cast<const char*>(f.context), f.stack, f.is_system};
+}
+
 /// copy_memory reads this process's memory without faulting: a stack may be given back while it is read.
 bool copy_memory(void* to, const void* from, std::size_t n) noexcept {
     iovec local{to, n};
@@ -45,8 +60,9 @@ bool copy_memory(void* to, const void* from, std::size_t n) noexcept {
 bool trace_parked(const Fiber& f, Trace& out) {
 #if defined(__x86_64__)
     std::uint32_t runs = f.runs.load(std::memory_order_acquire);
-    const char* context = static_cast<const char*>(f.context);
-    const Stack* stack = f.stack;
+    const Unguarded u = unguarded(f);
+    const char* context = u.context;
+    const Stack* stack = u.stack;
     if (context == nullptr || stack == nullptr || context < stack->low || context >= stack->top) return false;
     std::size_t n = std::min(static_cast<std::size_t>(stack->top - context), kMostStack);
     std::vector<std::byte> buffer(n);
@@ -65,22 +81,31 @@ bool trace_parked(const Fiber& f, Trace& out) {
 }
 
 /// copy_ties may read ties that are just being freed: any values will do then, a fault will not.
-Ties copy_ties(const Fiber& f) noexcept {
+Ties copy_ties(const Ties* ties) noexcept {
     Ties t;
-    const Ties* ties = f.ties;
     return ties != nullptr && copy_memory(&t, ties, sizeof t) ? t : Ties();
 }
 
+/// title_of names the fiber; the labels are those of the very id.
+FiberTitle title_of(const Fiber& f) {
+    FiberTitle title;
+    do {
+        title.id = f.id.load(std::memory_order_acquire);
+        std::tie(title.name, title.labels) = name_and_labels(f);
+    } while (f.id.load(std::memory_order_acquire) != title.id);
+    return title;
+}
+
 Snapshot snapshot(const Fiber& f) {
-    auto [name, labels] = name_and_labels(f);
-    const Ties ties = copy_ties(f);
-    Snapshot s{{f.id.load(std::memory_order_relaxed), false, std::move(name), std::move(labels)},
-               f.parent,
+    const Unguarded u = unguarded(f);
+    const Ties ties = copy_ties(u.ties);
+    Snapshot s{title_of(f),
+               u.parent,
                ties.bubble_id,
                f.state.load(std::memory_order_acquire),
                f.reason.load(std::memory_order_relaxed),
                f.parked_since.load(std::memory_order_relaxed),
-               f.created_at,
+               u.created_at,
                {},
                false};
     if (s.state == FiberState::Parked) {
@@ -166,7 +191,7 @@ std::string dump_all_fibers() {
         [](Fiber& f, void* arg) {
             auto& c = *static_cast<Collected*>(arg);
             FiberState state = f.state.load(std::memory_order_acquire);
-            if (state == FiberState::Free || state == FiberState::New || state == FiberState::Abandoned || f.is_system) return;
+            if (state == FiberState::Free || state == FiberState::New || state == FiberState::Abandoned || unguarded(f).is_system) return;
             c.add(f);
         },
         &all);

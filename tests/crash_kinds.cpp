@@ -37,8 +37,9 @@ struct Tracked {
 // What the compiler must not see through.
 volatile bool g_true = true;
 volatile int g_zero = 0;
-volatile int g_sink = 0;
+std::atomic<int> g_sink{0};
 int* volatile g_null = nullptr;
+int* volatile g_member_of_null = reinterpret_cast<int*>(64); // not null itself: TSan would see the write race with the read
 int* volatile g_wild = reinterpret_cast<int*>(0x7777777777777770);
 void (*volatile g_null_function)() = nullptr;
 void (*volatile g_wild_function)() = reinterpret_cast<void (*)()>(0x7777777777777770);
@@ -51,7 +52,7 @@ KIND null_read() {
 }
 KIND null_write() {
     Tracked t;
-    *g_null = 1;
+    *g_member_of_null = 1;
 }
 KIND wild_read() {
     Tracked t;

@@ -167,9 +167,8 @@ void torture_at_all_workers(Place place) {
 } // namespace
 
 TEST_CASE("every crash ends its own fiber and no other") { torture_at_all_workers(Place::Plain); }
-// Under TSan the plain ones alone take a minute.
-TEST_CASE("every crash in a deferred call ends its own fiber and no other" * doctest::skip(WEIR_TSAN)) { torture_at_all_workers(Place::Deferred); }
-TEST_CASE("every crash after moving to another thread ends its own fiber and no other" * doctest::skip(WEIR_TSAN)) { torture_at_all_workers(Place::Moved); }
+TEST_CASE("every crash in a deferred call ends its own fiber and no other") { torture_at_all_workers(Place::Deferred); }
+TEST_CASE("every crash after moving to another thread ends its own fiber and no other") { torture_at_all_workers(Place::Moved); }
 
 // ---- many in a row ----
 
