@@ -163,6 +163,17 @@ void panic_closed_without_value() {
     panic_runtime("receive from a closed channel whose type has no zero value: use a callback without a value, or next()");
 }
 
+namespace {
+
+/// unless_waiting unlocks a channel whose operation would have to wait, and will not.
+WEIR_ALWAYS_INLINE Try unless_waiting(ChanCore& c, Try result) noexcept {
+    if (result != Try::WouldBlock && result != Try::WouldBlockDurably) return result;
+    c.lock.unlock();
+    return Try::WouldBlock;
+}
+
+} // namespace
+
 Try chan_try_send(ChanCore* c, void* value) {
     if (c == nullptr) return Try::WouldBlock;
     // Without the lock: a channel seen full and open at one moment may be refused at that moment, as in Go.
@@ -170,13 +181,13 @@ Try chan_try_send(ChanCore* c, void* value) {
         return Try::WouldBlock;
     }
     c->lock.lock();
-    return send_locked(c, value);
+    return unless_waiting(*c, send_locked(c, value));
 }
 
 Try chan_try_recv(ChanCore* c, void* room) {
     if (c == nullptr) return Try::WouldBlock;
     c->lock.lock();
-    return recv_locked(c, room);
+    return unless_waiting(*c, recv_locked(c, room));
 }
 
 void chan_send(ChanCore* c, void* value) {

@@ -78,6 +78,21 @@ void pass_values() {
 
 } // namespace
 
+TEST_CASE("an operation that was refused leaves the channel as it was [b21]") {
+    each_workers([] {
+        for (const int capacity : {0, 1}) {
+            weir::chan<int> c(capacity);
+            for (int i = 0; i < 3; ++i) CHECK_FALSE(c.try_recv());
+            if (capacity == 0) {
+                for (int i = 0; i < 3; ++i) CHECK_FALSE(c.try_send(1));
+            }
+            weir::go([c] { c.send(7); });
+            CHECK(c.recv() == 7);
+            CHECK(weir::select(weir::recv(c), weir::otherwise()) == 1);
+        }
+    });
+}
+
 TEST_CASE("len and cap: 0 of N, then k of N; a nil channel 0 of 0 [b10]") {
     each_workers([] {
         weir::chan<int> c(10);
