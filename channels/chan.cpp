@@ -3,6 +3,8 @@
 #include <weir/detail/alloc.h>
 #include <weir/detail/chan_core.h>
 #include <weir/detail/cell.h>
+#include <weir/detail/planted.h>
+#include <weir/detail/sched_point.h>
 #include <weir/panic.h>
 #include <weir/select.h>
 
@@ -47,13 +49,17 @@ WEIR_COLD void check_close(ChanCore& c) {
 } // namespace
 
 void chan_close(ChanCore* core) {
+    sched_point();
     if (core == nullptr) panic_runtime("close of nil channel");
     WaitList woken;
     core->lock.lock();
     std::uint8_t flags = core->flags.load(std::memory_order_relaxed);
     if (flags != 0) [[unlikely]] check_close(*core);
     core->flags.store(flags | ChanCore::kClosed, std::memory_order_release);
-    while (ChanWaiter* w = ChanCore::first(core->receivers)) woken.push_back(*w);
+    while (ChanWaiter* w = ChanCore::first(core->receivers)) {
+        woken.push_back(*w);
+        if (planted(Bug::CloseWakesOne)) break;
+    }
     while (ChanWaiter* w = ChanCore::first(core->senders)) woken.push_back(*w);
     core->lock.unlock();
     while (Waiter* waiter = woken.pop_front()) {
@@ -98,7 +104,7 @@ WEIR_ALWAYS_INLINE Try recv_open(ChanCore* c, void* room) noexcept {
         void* from = c->slot(0);
         c->type.move(room, from);
         c->type.destroy(from);
-        ChanWaiter* s = c->senders.empty() ? nullptr : ChanCore::first(c->senders);
+        ChanWaiter* s = c->senders.empty() || planted(Bug::ChanStrandsSender) ? nullptr : ChanCore::first(c->senders);
         c->advance();
         if (s == nullptr) {
             c->count.store(count - 1, std::memory_order_relaxed);
@@ -163,27 +169,37 @@ void panic_closed_without_value() {
     panic_runtime("receive from a closed channel whose type has no zero value: use a callback without a value, or next()");
 }
 
+namespace {
+
+/// unless_waiting unlocks a channel whose operation would have to wait, and will not.
+WEIR_ALWAYS_INLINE Try unless_waiting(ChanCore& c, Try result) noexcept {
+    if (result != Try::WouldBlock && result != Try::WouldBlockDurably) return result;
+    c.lock.unlock();
+    return Try::WouldBlock;
+}
+
+} // namespace
+
 Try chan_try_send(ChanCore* c, void* value) {
+    sched_point();
     if (c == nullptr) return Try::WouldBlock;
     // Without the lock: a channel seen full and open at one moment may be refused at that moment, as in Go.
     if (c->flags.load(std::memory_order_acquire) == 0 && c->capacity > 0 && c->count.load(std::memory_order_acquire) == c->capacity) {
         return Try::WouldBlock;
     }
     c->lock.lock();
-    Try result = send_locked(c, value);
-    if (result >= Try::WouldBlock) c->lock.unlock();
-    return result;
+    return unless_waiting(*c, send_locked(c, value));
 }
 
 Try chan_try_recv(ChanCore* c, void* room) {
+    sched_point();
     if (c == nullptr) return Try::WouldBlock;
     c->lock.lock();
-    Try result = recv_locked(c, room);
-    if (result >= Try::WouldBlock) c->lock.unlock();
-    return result;
+    return unless_waiting(*c, recv_locked(c, room));
 }
 
 void chan_send(ChanCore* c, void* value) {
+    sched_point();
     if (c == nullptr) park_forever(WaitReason::ChanSendNil);
     c->lock.lock();
     Try result = send_locked(c, value);
@@ -198,6 +214,7 @@ void chan_send(ChanCore* c, void* value) {
 }
 
 bool chan_recv(ChanCore* c, void* room) {
+    sched_point();
     if (c == nullptr) park_forever(WaitReason::ChanReceiveNil);
     c->lock.lock();
     Try result = recv_locked(c, room);

@@ -11,6 +11,8 @@
 
 #include <weir/detail/cell.h>
 #include <weir/detail/chan_core.h>
+#include <weir/detail/planted.h>
+#include <weir/detail/sched_point.h>
 #include <weir/detail/timer.h>
 #include <weir/panic.h>
 
@@ -26,6 +28,12 @@ std::uint32_t random_number() noexcept {
     x ^= x >> 17;
     x ^= x << 5;
     return state = x;
+}
+
+/// random_by_seed draws for a fiber of a seeded run.
+std::uint32_t random_by_seed() noexcept {
+    std::uint32_t drawn;
+    return seeded_random(drawn) ? drawn : random_number();
 }
 
 struct SelectTimer : TimerNode {
@@ -49,10 +57,17 @@ struct Selecting {
 
     /// shuffle draws the order in which cases are tried.
     void shuffle() noexcept {
+        if (in_seeded_run()) [[unlikely]] return shuffle_by_seed();
+        shuffle_by(random_number);
+    }
+    WEIR_COLD void shuffle_by_seed() noexcept { shuffle_by(random_by_seed); }
+
+    template <class Draw>
+    WEIR_ALWAYS_INLINE void shuffle_by(Draw draw) noexcept {
         for (std::size_t i = 0; i < n; ++i) {
             if (entries[i].core == nullptr) continue;
             std::size_t at = live++;
-            std::size_t j = static_cast<std::size_t>((static_cast<std::uint64_t>(random_number()) * live) >> 32);
+            std::size_t j = static_cast<std::size_t>((static_cast<std::uint64_t>(draw()) * live) >> 32);
             waits[at].poll_order = waits[j].poll_order;
             waits[j].poll_order = static_cast<std::uint32_t>(i);
             waits[at].lock_order = static_cast<std::uint32_t>(i);
@@ -158,14 +173,16 @@ void enqueue(Selecting& s, Waiter& self) noexcept {
 
 /// lock_if_none_ready leaves all channels locked, or none when a case is ready after all.
 bool lock_if_none_ready(Selecting& s) noexcept {
+    sched_point(); // a case may become ready between the two looks
     s.lock_all();
-    if (!any_ready(s)) return true;
+    if (planted(Bug::SelectLooksOnce) || !any_ready(s)) return true;
     s.unlock_all();
     return false;
 }
 
 /// dequeue takes the waiters off all lists, the winner's having gone already; taking each lock also waits for commit_select to be through.
 void dequeue(Selecting& s) noexcept {
+    if (planted(Bug::SelectKeepsWaiting)) return;
     s.lock_all();
     for (std::size_t i = 0; i < s.live; ++i) {
         SelectEntry& e = s.entries[s.waits[i].lock_order];
@@ -219,6 +236,7 @@ std::size_t wait(Selecting& s, std::int64_t timeout_ns, Waiter& self) {
 } // namespace
 
 std::size_t select_run(SelectEntry* entries, std::size_t n, bool has_default, std::int64_t timeout_ns, SelectWait* waits) {
+    sched_point();
     Selecting s{entries, waits, n};
     s.shuffle();
     bool polling = has_default || timeout_ns == 0;

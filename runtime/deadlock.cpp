@@ -29,23 +29,34 @@ bool is_sanitizers([[maybe_unused]] const char* tid) {
 
 } // namespace
 
-int threads_outside() noexcept {
+int process_threads() noexcept {
     DIR* dir = opendir("/proc/self/task");
-    if (dir == nullptr) return 1; // cannot tell
+    if (dir == nullptr) return -1;
     int threads = 0;
     while (dirent* entry = readdir(dir)) threads += entry->d_name[0] != '.' && !is_sanitizers(entry->d_name);
     closedir(dir);
+    return threads;
+}
+
+int threads_outside() noexcept {
+    int threads = process_threads();
+    if (threads < 0) return 1; // cannot tell
+    if (scheduler()->seeded != nullptr) return threads - 1; // the one that called run
     int ours = 2 + scheduler()->worker_count.load(std::memory_order_acquire); // the workers, the monitor, and the thread blocked in run
     return threads - ours;
+}
+
+std::string deadlock_text(Scheduler& s) {
+    const char* what = s.main_goexit.load(std::memory_order_acquire) && s.live_fibers() == 0
+                           ? "fatal error: no goroutines (main called goexit) - deadlock!\n"
+                           : "fatal error: all goroutines are asleep - deadlock!\n";
+    return what + ("\n" + dump_all_fibers());
 }
 
 void report_deadlock(Scheduler& s) noexcept {
     static std::mutex once; // never unlocked: one report is enough
     once.lock();
-    const char* what = s.main_goexit.load(std::memory_order_acquire) && s.live_fibers() == 0
-                           ? "fatal error: no goroutines (main called goexit) - deadlock!\n"
-                           : "fatal error: all goroutines are asleep - deadlock!\n";
-    write_stderr(what + ("\n" + dump_all_fibers()));
+    write_stderr(deadlock_text(s) + seed_note());
     _exit(2);
 }
 

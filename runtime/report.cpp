@@ -14,6 +14,7 @@
 #include "fiber.h"
 #include "fiber_text.h"
 #include "reporter.h"
+#include "seeded.h"
 #include "symbols.h"
 #include "worker.h"
 
@@ -60,6 +61,10 @@ void report_uncaught(const std::shared_ptr<PanicRecord>& panic, const Fiber& f, 
     o->locked_to_thread = locked_to(f) != nullptr;
     o->crash = policy == PanicPolicy::Crash && !f.is_system;
     o->to_handler = !f.is_system;
+    if (Trial* trial = current_trial()) {
+        if (!trial->failed()) trial->panic = std::move(o);
+        return;
+    }
     if (o->crash && !panic->abandoned) {
         report_now(*o);
         crash_process();
@@ -74,7 +79,7 @@ void report_dying(const FaultInfo& fault) noexcept {
     Trace trace;
     take_trace(trace, 1);
     write_stderr(own_header() + print_trace({trace.pc.data(), static_cast<std::size_t>(trace.size)}) + "\n");
-    write_stderr(dump_all_fibers());
+    write_stderr(dump_all_fibers() + seed_note());
     alarm(0);
 }
 
@@ -85,7 +90,7 @@ void fatal(std::string_view message) {
                        print_trace({trace.pc.data(), static_cast<std::size_t>(trace.size)});
     Worker* w = this_worker();
     if (w != nullptr && w->current != nullptr) text += print_created(w->current->created_at, w->current->parent);
-    write_stderr(text);
+    write_stderr(text + seed_note());
     _exit(2);
 }
 

@@ -284,6 +284,10 @@ void flush_reports(std::chrono::milliseconds limit) noexcept {
     }
 }
 
+bool reports_idle() noexcept { return all_idle(); }
+
+std::string report_text(const Obituary& obituary) { return make_report(obituary).text(); }
+
 void forget_reports() noexcept {
     each_stage([](auto& stage) { stage.forget(); });
 }

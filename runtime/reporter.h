@@ -52,6 +52,12 @@ void reporter_crashed(const Fiber& fiber) noexcept;
 /// flush_reports waits, at most `limit`, until all that is queued has been printed and handed over.
 void flush_reports(std::chrono::milliseconds limit) noexcept;
 
+/// reports_idle tells whether all that was queued has been.
+bool reports_idle() noexcept;
+
+/// report_text is what would be printed.
+std::string report_text(const Obituary& obituary);
+
 /// forget_reports drops what is left. The run is over, its workers are gone.
 void forget_reports() noexcept;
 

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <memory>
+#include <optional>
 #include <sched.h>
 #include <string>
 #include <thread>
@@ -19,6 +21,7 @@
 #include "poller.h"
 #include "reporter.h"
 #include "scheduler.h"
+#include "seeded.h"
 #include "symbols.h"
 #include "worker.h"
 
@@ -99,7 +102,8 @@ PanicPolicy resolve_policy(const Options& o) {
 }
 
 ResolvedOptions resolve(const Options& o) {
-    ResolvedOptions r{resolve_procs(o), resolve_stack(o), resolve_policy(o), 1024, o.drain};
+    ResolvedOptions r{resolve_procs(o), resolve_stack(o), resolve_policy(o), 1024, o.drain, o.seed ? o.seed : seed_variable()};
+    if (r.seed) r.procs = 1;
     auto threads = o.max_threads ? std::optional<long long>(*o.max_threads) : env_number("WEIR_MAXTHREADS");
     if (threads) {
         if (*threads < 1 || *threads > 100000) panic_runtime("weir: max_threads is " + std::to_string(*threads) + ": it must be between 1 and 100000");
@@ -149,7 +153,7 @@ void start_main(MainArgs args) {
 
 /// Running is the scheduler of one run: made current, and taken apart whatever happens.
 struct Running {
-    explicit Running(const ResolvedOptions& resolved) : sched(resolved) {
+    Running(const ResolvedOptions& resolved, Trial* trial) : sched(resolved, trial) {
         install_fault_handler();
         set_scheduler(&sched);
     }
@@ -166,6 +170,16 @@ struct Running {
     Scheduler sched;
 };
 
+/// start makes a scheduler with a main fiber that is about to run.
+std::unique_ptr<Running> start(const ResolvedOptions& resolved, MainFn call, void* fn, Trial* trial) {
+    fence_init();
+    set_default_stack_class(resolved.stack_class);
+    auto running = std::make_unique<Running>(resolved, trial);
+    running->sched.exit_status = 2; // unless main returns
+    start_main(MainArgs{call, fn, &running->sched});
+    return running;
+}
+
 } // namespace
 
 void check_stack_max(std::size_t bytes) {
@@ -173,15 +187,22 @@ void check_stack_max(std::size_t bytes) {
     panic_runtime("weir: stack_max is " + std::to_string(bytes) + " bytes: it must be between 32 KiB and 1 GiB");
 }
 
+std::optional<std::uint64_t> seed_variable() {
+    auto set = env_number("WEIR_SEED");
+    if (!set) return std::nullopt;
+    if (*set < 0) panic_runtime("weir: WEIR_SEED=" + std::to_string(*set) + ": must not be negative");
+    return static_cast<std::uint64_t>(*set);
+}
+
 int run_main(const Options& options, MainFn call, void* fn) {
     ResolvedOptions resolved = resolve(options);
     if (scheduler() != nullptr) panic_runtime("weir: run called while a runtime is already running: start fibers with go instead");
-    fence_init();
-    set_default_stack_class(resolved.stack_class);
-    auto running = std::make_unique<Running>(resolved);
+    auto running = start(resolved, call, fn, nullptr);
     Scheduler& s = running->sched;
-    s.exit_status = 2; // unless main returns
-    start_main(MainArgs{call, fn, &s});
+    if (s.seeded != nullptr) {
+        s.seeded->run();
+        return s.exit_status;
+    }
     Monitor monitor(s);
     // TSan keeps a signal back until its thread comes out of the kernel, and this is the thread that the kernel prefers.
     constexpr std::int64_t timeout = WEIR_TSAN ? 100'000'000 : -1;
@@ -189,6 +210,13 @@ int run_main(const Options& options, MainFn call, void* fn) {
     flush_reports(kFlushReports);
     s.stop();
     return s.exit_status;
+}
+
+int run_trial(const Options& options, MainFn call, void* fn, Trial& trial) {
+    auto running = start(resolve(options), call, fn, &trial);
+    running->sched.seeded->run();
+    if (trial.panic != nullptr) trial.text = report_text(*trial.panic); // while there are symbols
+    return running->sched.exit_status;
 }
 
 } // namespace detail

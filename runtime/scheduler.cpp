@@ -37,10 +37,11 @@ void* worker_thread(void* arg) {
 Scheduler* scheduler() noexcept { return g_scheduler.load(std::memory_order_acquire); }
 void set_scheduler(Scheduler* s) noexcept { g_scheduler.store(s, std::memory_order_release); }
 
-Scheduler::Scheduler(const ResolvedOptions& resolved)
+Scheduler::Scheduler(const ResolvedOptions& resolved, Trial* trial)
     : options(resolved), procs(resolved.procs), workers(new std::atomic<Worker*>[static_cast<std::size_t>(resolved.max_threads)] {}),
       coarse_now(mono_now()), poller(std::make_unique<Poller>()), foreign_timers(timer_heap(resolved.max_threads)) {
     publish_idle(); // all seats are vacant
+    if (options.seed) seeded = std::make_unique<Seeded>(*this, *options.seed, trial);
 }
 
 Scheduler::~Scheduler() {
@@ -141,6 +142,7 @@ void Scheduler::publish_idle() noexcept {
 }
 
 void Scheduler::wake_one() noexcept {
+    if (seeded != nullptr) return seeded->published();
     int none = 0;
     if (!spinning.compare_exchange_strong(none, 1, std::memory_order_seq_cst)) return;
     std::unique_lock hold(idle_lock);

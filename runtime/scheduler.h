@@ -14,11 +14,13 @@
 #include <concurrentqueue/concurrentqueue.h>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <weir/runtime.h>
 #include "fiber.h"
 #include "runtime_lock.h"
+#include "seeded.h"
 #include "timers.h"
 
 namespace weir::detail {
@@ -34,10 +36,11 @@ struct ResolvedOptions {
     PanicPolicy panic_policy;
     int max_threads;
     bool drain;
+    std::optional<std::uint64_t> seed;
 };
 
 struct Scheduler {
-    explicit Scheduler(const ResolvedOptions& resolved);
+    explicit Scheduler(const ResolvedOptions& resolved, Trial* trial = nullptr);
     ~Scheduler();
 
     ResolvedOptions options;
@@ -79,6 +82,7 @@ struct Scheduler {
     std::atomic<bool> monitor_asleep{false};
 
     std::unique_ptr<Poller> poller;
+    std::unique_ptr<Seeded> seeded; // decides instead of all this, in a seeded run
     TimerHeap& foreign_timers;    // armed by threads that are no workers
     std::vector<void (*)()> at_end; // called when the run ends; guarded by start_lock
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <sched.h>
 
+#include <weir/detail/sched_point.h>
+
 namespace weir::detail {
 
 namespace {
@@ -18,6 +20,7 @@ void SpinLock::lock_slow() noexcept {
         for (int i = 0; i < pauses; ++i) cpu_pause();
         if (try_lock()) return;
         if (pauses == kMostPauses) sched_yield(); // the holder is likely preempted
+        sched_point();                            // or waits for this very thread
     }
 }
 

@@ -31,7 +31,7 @@ void give_seat_away(Worker& w) noexcept {
 
 void blocking_enter() noexcept {
     Worker* w = this_worker();
-    if (w == nullptr || w->current == nullptr || locked_to(*w->current) != nullptr) return;
+    if (w == nullptr || w->current == nullptr || locked_to(*w->current) != nullptr || w->sched.seeded != nullptr) return;
     give_seat_away(*w);
 }
 
@@ -54,7 +54,7 @@ void blocking_leave() noexcept {
 void lock_os_thread() {
     detail::Worker* w = detail::this_worker();
     detail::Fiber* f = w != nullptr ? w->current : nullptr;
-    if (f == nullptr || detail::ties_of(*f).lock_depth++ > 0) return;
+    if (f == nullptr || detail::ties_of(*f).lock_depth++ > 0 || w->sched.seeded != nullptr) return; // a seeded run has one thread for all
     f->ties->locked_to = w;
     w->locked = f;
     w->attention.fetch_or(detail::Worker::kLocked, std::memory_order_relaxed);
@@ -64,7 +64,7 @@ void lock_os_thread() {
 void unlock_os_thread() {
     detail::Worker* w = detail::this_worker();
     detail::Fiber* f = w != nullptr ? w->current : nullptr;
-    if (f == nullptr || f->ties == nullptr || f->ties->lock_depth == 0 || --f->ties->lock_depth > 0) return;
+    if (f == nullptr || f->ties == nullptr || f->ties->lock_depth == 0 || --f->ties->lock_depth > 0 || f->ties->locked_to == nullptr) return;
     f->ties->locked_to = nullptr;
     w->locked = nullptr;
     w->attention.fetch_and(~detail::Worker::kLocked, std::memory_order_relaxed);

@@ -12,7 +12,18 @@
 
 namespace weir::detail {
 
+namespace {
+std::atomic<std::int64_t> g_clock{0}; // of a seeded run; 0: none
+} // namespace
+
+void set_clock(std::int64_t now) noexcept { g_clock.store(now, std::memory_order_relaxed); }
+
 std::int64_t mono_now() noexcept {
+    std::int64_t now = g_clock.load(std::memory_order_relaxed);
+    return now != 0 ? now : real_now();
+}
+
+std::int64_t real_now() noexcept {
     timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return ts.tv_sec * std::int64_t{1000000000} + ts.tv_nsec;

@@ -82,6 +82,11 @@ private:
     std::atomic<std::int32_t> garbage_{0};   // entries whose node was stopped; counted after the stop, so that it may lag behind
 };
 
+/// real_now is CLOCK_MONOTONIC, also where mono_now() is a clock that is set.
+std::int64_t real_now() noexcept;
+/// set_clock makes mono_now() stand at `now`; 0 lets it go again.
+void set_clock(std::int64_t now) noexcept;
+
 /// timer_heap is the heap of that number. Heaps outlive the runs that use them: a timer that has fired may be stopped after its run.
 TimerHeap& timer_heap(int index);
 

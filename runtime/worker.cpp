@@ -56,6 +56,7 @@ Fiber* Worker::find_work() {
     for (;;) {
         std::uint32_t bits = attention.load(std::memory_order_acquire); // acquire: pairs with the fetch_or that set them
         if (bits != 0) [[unlikely]] {
+            if (bits & kSeeded) return sched.seeded->next(*this);
             if (bits & kStop) return nullptr;
             if (bits & kSliceExpired) {
                 attention.fetch_and(~kSliceExpired, std::memory_order_relaxed);

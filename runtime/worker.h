@@ -88,6 +88,7 @@ struct alignas(64) Worker {
     static constexpr std::uint32_t kCheckSeat = 2;    // detached, or too many seats are taken
     static constexpr std::uint32_t kLocked = 4;       // lock_os_thread: this worker runs its locked fiber only
     static constexpr std::uint32_t kStop = 8;
+    static constexpr std::uint32_t kSeeded = 16;      // all along: the seed decides who is next (seeded.h)
 
     void main();                             // the thread's body
     Fiber* find_work();                      // blocks until there is some; null when stopping

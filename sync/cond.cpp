@@ -1,5 +1,7 @@
 #include <weir/cond.h>
 
+#include <weir/detail/planted.h>
+#include <weir/detail/sched_point.h>
 #include <weir/detail/sema.h>
 
 // Go's notifyList. wait() must be in line before it unlocks the mutex, but may park only afterwards; a ticket bridges the gap. A
@@ -23,7 +25,7 @@ std::uint32_t Cond::take_ticket() noexcept {
 void Cond::park_with(std::uint32_t ticket) noexcept {
     Entry self(ticket);
     lock_.lock();
-    const bool served = static_cast<std::int32_t>(ticket - served_) < 0;
+    const bool served = !detail::planted(detail::Bug::CondLosesWake) && static_cast<std::int32_t>(ticket - served_) < 0;
     if (served) {
         lock_.unlock();
         return;
@@ -33,14 +35,17 @@ void Cond::park_with(std::uint32_t ticket) noexcept {
 }
 
 void Cond::wait() {
+    detail::sched_point();
     const Locker locker = locker_; // the Cond may be destroyed once everyone has been woken
     const std::uint32_t ticket = take_ticket();
     locker.unlock(locker.mu);
+    detail::sched_point();
     park_with(ticket);
     locker.lock(locker.mu);
 }
 
 void Cond::signal() noexcept {
+    detail::sched_point();
     detail::Waiter* found = nullptr;
     lock_.lock();
     if (served_ != next_) {
@@ -54,6 +59,7 @@ void Cond::signal() noexcept {
 }
 
 void Cond::broadcast() noexcept {
+    detail::sched_point();
     lock_.lock();
     served_ = next_;
     detail::Waiter* first = waiters_.take_all();

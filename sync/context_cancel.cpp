@@ -1,5 +1,7 @@
 #include "context_cancel.h"
 
+#include <weir/detail/planted.h>
+#include <weir/detail/sched_point.h>
 #include <weir/go.h>
 #include <weir/select.h>
 
@@ -12,6 +14,7 @@ namespace {
 /// closed_channel is the done channel of every link that had ended before anybody asked for it.
 const chan<void>& closed_channel() {
     static const chan<void>* const closed = [] {
+        const NoSchedPoints none;
         auto* c = new chan<void>; // never freed: links may outlive static destructors
         c->close();
         ChanAccess::core(*c)->put_out_of_bubble(); // whichever fiber was the first to ask
@@ -43,6 +46,7 @@ void CancelLink::check_bubble() const {
 recv_chan<void> CancelLink::done() const {
     // acquire: pairs with the release below; done_ is set.
     if (has_done_.load(std::memory_order_acquire)) return done_;
+    sched_point();
     chan<void> fresh = live() ? make_done() : closed_channel();
     lock_.lock();
     if (!has_done_.load(std::memory_order_relaxed)) {
@@ -56,6 +60,7 @@ recv_chan<void> CancelLink::done() const {
 /// has_ended waits out the moment between the error and the closed channel, so that whoever sees the one finds the other, as in
 /// Go.
 bool CancelLink::has_ended() const noexcept {
+    sched_point();
     Backoff backoff;
     for (;;) {
         // acquire: pairs with the release in end(); err_ and reason_ are set.
@@ -75,6 +80,7 @@ const ContextBase* CancelLink::step(const ContextKey& key, ContextValue& found) 
 }
 
 void CancelLink::end(const Error& err, const Error& reason, Ender ender) {
+    sched_point();
     if (bubble_id_ != 0) [[unlikely]] check_bubble();
     lock_.lock();
     if (stage_.load(std::memory_order_relaxed) != Stage::Live) {
@@ -137,8 +143,9 @@ void CancelLink::let_go(CancelLink& link, Ender ender) {
 }
 
 bool CancelLink::add_child(CancelLink& child) noexcept {
+    sched_point();
     lock_.lock();
-    const bool joined = stage_.load(std::memory_order_relaxed) == Stage::Live;
+    const bool joined = planted(Bug::ContextMissesChild) || stage_.load(std::memory_order_relaxed) == Stage::Live;
     if (joined) {
         child.next_ = children_;
         if (children_ != nullptr) children_->place_ = &child.next_;
@@ -152,6 +159,7 @@ bool CancelLink::add_child(CancelLink& child) noexcept {
 /// first_child is held for the caller. Children that nobody holds any more are on their way out: they see that they were
 /// unlinked.
 CancelLink* CancelLink::first_child() noexcept {
+    sched_point();
     lock_.lock();
     while (children_ != nullptr && !ContextAccess::try_retain(*children_)) children_->unlink();
     CancelLink* child = children_;
@@ -168,6 +176,7 @@ void CancelLink::unlink() noexcept {
 
 void CancelLink::leave() noexcept {
     if (up_ == nullptr) return;
+    sched_point();
     up_->lock_.lock();
     if (place_ != nullptr) unlink();
     up_->lock_.unlock();

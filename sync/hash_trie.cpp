@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include <weir/detail/sched_point.h>
 #include "spin.h"
 
 namespace weir::detail {
@@ -85,6 +86,7 @@ TrieNode::~TrieNode() {
 }
 
 TriePlace HashTrie::locate(std::uint64_t hash) const noexcept {
+    sched_point();
     Backoff backoff;
     for (;;) {
         const TriePlace place = descend(hash);
@@ -101,6 +103,7 @@ bool HashTrie::replace(const TriePlace& place, std::uint64_t hash, std::uintptr_
 }
 
 bool HashTrie::put(const TriePlace& place, TrieEntry& chain) {
+    sched_point(); // somebody may have been at the same place since locate()
     TrieEntry* other = place.seen.chain();
     if (other == nullptr || other->hash == chain.hash) return replace(place, chain.hash, TrieWord::of(&chain));
     Fork fork(place, *other, chain);
@@ -110,7 +113,9 @@ bool HashTrie::put(const TriePlace& place, TrieEntry& chain) {
 }
 
 bool HashTrie::remove(const TriePlace& place, std::uint64_t hash, Unlinked& gone) noexcept {
+    sched_point(); // as in put()
     if (!replace(place, hash, TrieWord::kNothing)) return false;
+    sched_point(); // before the branch, which may be empty now, is taken out
     int shift = place.shift;
     for (TrieNode* node = place.node; node->parent != nullptr && !has_children(*node) && close(*node); node = node->parent) {
         shift += TrieNode::kBits;
@@ -122,10 +127,12 @@ bool HashTrie::remove(const TriePlace& place, std::uint64_t hash, Unlinked& gone
 }
 
 TrieEntry* HashTrie::first_from(std::uint64_t hash) const noexcept {
+    sched_point();
     return first_below(*root_.load(std::memory_order_acquire), TrieNode::kTop, hash); // acquire: pairs with the release in clear()
 }
 
 void HashTrie::clear(Unlinked& gone) {
+    sched_point();
     auto fresh = std::make_unique<TrieNode>(nullptr);
     // acq_rel: publishes the new root; the old one goes with all that was put below it.
     gone.add(*root_.exchange(fresh.release(), std::memory_order_acq_rel));

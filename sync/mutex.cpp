@@ -1,5 +1,7 @@
 #include <weir/mutex.h>
 
+#include <weir/detail/planted.h>
+#include <weir/detail/sched_point.h>
 #include <weir/detail/timer.h>
 #include <weir/detail/wake_source.h>
 #include <weir/panic.h>
@@ -92,6 +94,7 @@ void Mutex::lock_slow() noexcept {
             // acquire: pairs with the release of the last unlock.
             if (state_.compare_exchange_weak(s, taken, std::memory_order_acquire, std::memory_order_relaxed)) return;
         } else if (!spin(me, s)) {
+            detail::sched_point(); // released meanwhile?
             enqueue_and_park(me);
         }
     }
@@ -107,7 +110,7 @@ void Mutex::enqueue_and_park(Attempt& me) noexcept {
     detail::Backoff backoff;
     std::uint32_t s = state_.load(std::memory_order_relaxed);
     for (;;) {
-        if ((s & kLocked) == 0) return; // released meanwhile: try to take it
+        if ((s & kLocked) == 0 && !detail::planted(detail::Bug::MutexLosesWake)) return; // released meanwhile: try to take it
         if ((s & kQueue) != 0) {
             backoff.wait();
             s = state_.load(std::memory_order_relaxed);

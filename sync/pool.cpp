@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include <weir/detail/sched_point.h>
 #include <weir/detail/spinlock.h>
 #include <weir/detail/timer.h>
 #include <weir/mutex.h>
@@ -125,14 +126,14 @@ Doomed age(PoolShard& shard, PoolCore::Destroy destroy) noexcept {
 class PoolRegistry {
 public:
     void add(PoolCore& pool) {
-        const std::lock_guard lock(mu_);
+        const Hold lock(mu_);
         pool.next_ = first_;
         if (first_ != nullptr) first_->previous_ = &pool;
         first_ = &pool;
     }
 
     void remove(PoolCore& pool) {
-        const std::lock_guard lock(mu_);
+        const Hold lock(mu_);
         (pool.previous_ != nullptr ? pool.previous_->next_ : first_) = pool.next_;
         if (pool.next_ != nullptr) pool.next_->previous_ = pool.previous_;
     }
@@ -140,7 +141,7 @@ public:
     void age_all() {
         std::vector<Doomed> doomed;
         {
-            const std::lock_guard lock(mu_);
+            const Hold lock(mu_);
             for (PoolCore* pool = first_; pool != nullptr; pool = pool->next_) age(*pool, doomed);
         }
         for (Doomed& d : doomed) d.destroy_all();
@@ -163,6 +164,13 @@ public:
 private:
     static constexpr std::int64_t kPeriodNs = 2'000'000'000;
 
+    /// Hold is held over no scheduling point: a fiber that a seeded run leaves behind would hold it for ever.
+    struct Hold {
+        explicit Hold(Mutex& mu) : lock(mu) {}
+        NoSchedPoints none;
+        std::lock_guard<Mutex> lock;
+    };
+
     Mutex mu_;
     PoolCore* first_ = nullptr; // guarded by mu_
     std::atomic<std::int64_t> due_{0};
@@ -184,6 +192,7 @@ PoolCore::~PoolCore() {
 }
 
 void* PoolCore::get() noexcept {
+    sched_point();
     const std::uint32_t mine = std::min(this_thread_slot().index, kShards - 1);
     PoolShard* shard = shards_[mine].load(std::memory_order_acquire); // acquire: pairs with the release in my_shard()
     if (shard != nullptr) {
@@ -218,6 +227,7 @@ PoolShard& PoolCore::my_shard() {
 
 void PoolCore::put(void* object) {
     constexpr std::uint32_t kOften = 256; // puts between two looks at the clock
+    sched_point();
     PoolShard& shard = my_shard();
     const bool shared = &shard == shards_[kShards - 1].load(std::memory_order_relaxed);
     if (shared) return shard.push(object);

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <utility>
 
+#include <weir/detail/sched_point.h>
 #include <weir/detail/spinlock.h>
 
 #include "thread_slot.h"
@@ -117,6 +118,7 @@ constinit Reclaimer reclaimer;
 } // namespace
 
 std::uint32_t enter_section() {
+    sched_point();
     ThreadSlot& slot = this_thread_slot();
     const std::uint32_t phase = reclaimer.phase();
     std::atomic<std::uint64_t>& entered = slot.entered[phase];

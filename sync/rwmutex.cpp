@@ -1,6 +1,8 @@
 #include <weir/rwmutex.h>
 
 #include <weir/detail/contention.h>
+#include <weir/detail/planted.h>
+#include <weir/detail/sched_point.h>
 #include <weir/panic.h>
 
 namespace weir {
@@ -26,9 +28,10 @@ void RWMutex::lock_slow() noexcept {
     writers_.lock();
     // From here on new readers wait, and no writer is quicker. acquire: pairs with the releases in unlock_shared() and unlock().
     const std::int32_t holding = readers_.fetch_sub(kMaxReaders, std::memory_order_acq_rel);
+    detail::sched_point();
     if (holding < 0) {
         writer_gate_.acquire(WaitReason::RWMutexLock); // its unlock() lets this one in, or has the readers do it
-    } else if (holding > 0 && departing_.fetch_add(holding, std::memory_order_acq_rel) + holding != 0) {
+    } else if (holding > 0 && (departing_.fetch_add(holding, std::memory_order_acq_rel) + holding != 0 || detail::planted(detail::Bug::RWMutexMissesDeparture))) {
         // (Readers that left in between had already made departing_ negative.)
         writer_gate_.acquire(WaitReason::RWMutexLock);
     }

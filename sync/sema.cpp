@@ -1,8 +1,11 @@
 #include <weir/detail/sema.h>
 
+#include <weir/detail/sched_point.h>
+
 namespace weir::detail {
 
 void Sema::acquire(WaitReason reason) noexcept {
+    sched_point();
     Waiter self;
     lock_.lock();
     if (units_ > 0) {
@@ -15,6 +18,7 @@ void Sema::acquire(WaitReason reason) noexcept {
 }
 
 void Sema::release(std::uint32_t n) noexcept {
+    sched_point();
     WaitList woken;
     lock_.lock();
     for (; n > 0 && !waiters_.empty(); --n) woken.push_back(*waiters_.pop_front());

@@ -3,6 +3,7 @@
 
 #include <sched.h>
 
+#include <weir/detail/sched_point.h>
 #include <weir/detail/spinlock.h>
 #include <weir/runtime.h>
 
@@ -13,6 +14,7 @@ namespace weir::detail {
 class Backoff {
 public:
     void wait() noexcept {
+        sched_point(); // in a seeded run nothing ends elsewhere while this fiber runs
         if (++rounds_ > kPauses) {
             ::sched_yield();
         } else {

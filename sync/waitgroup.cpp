@@ -1,6 +1,8 @@
 #include <weir/waitgroup.h>
 
 #include <weir/detail/contention.h>
+#include <weir/detail/planted.h>
+#include <weir/detail/sched_point.h>
 #include <weir/detail/sema.h>
 
 namespace weir {
@@ -14,6 +16,7 @@ std::uint64_t WaitGroup::add_contended(int n) noexcept {
 void WaitGroup::add_slow(std::int32_t count) {
     if (count < 0) panic("sync: negative WaitGroup counter");
     if (count != 0) panic("sync: WaitGroup misuse: Add called concurrently with Wait");
+    detail::sched_point();
     // The counter is zero and somebody waits. They cannot return before they are readied below, so the group is still there.
     lock_.lock();
     detail::Waiter* first = list_.take_all();
@@ -35,18 +38,21 @@ void WaitGroup::join_bubble() {
 }
 
 void WaitGroup::wait_slow() noexcept {
+    detail::sched_point();
     const std::uint32_t bubble = detail::current_bubble_id();
     const bool durable = bubble != 0 && bubble == bubble_id_.load(std::memory_order_relaxed);
     detail::Waiter self;
     lock_.lock();
     std::uint64_t s = state_.load(std::memory_order_acquire);
-    do {
-        if (counter(s) == 0) {
+    for (bool raced = false;; raced = true) {
+        if (counter(s) == 0 || (raced && detail::planted(detail::Bug::WaitGroupWakesEarly))) {
             lock_.unlock();
             return;
         }
+        detail::sched_point();
         // The CAS finds the counter above zero, so whoever brings it to zero sees this waiter.
-    } while (!state_.compare_exchange_weak(s, s + 1, std::memory_order_acq_rel, std::memory_order_acquire));
+        if (state_.compare_exchange_weak(s, s + 1, std::memory_order_acq_rel, std::memory_order_acquire)) break;
+    }
     list_.push_back(self);
     detail::park_unlock(self, durable ? detail::WaitReason::SynctestWaitGroupWait : detail::WaitReason::WaitGroupWait, lock_);
 }

@@ -26,6 +26,9 @@
 #include <vector>
 
 #include <weir/detail/config.h>
+#if WEIR_ASAN
+#include <sanitizer/lsan_interface.h>
+#endif
 #include <weir/go.h>
 #include <weir/panic.h>
 #include <weir/runtime.h>
@@ -82,6 +85,19 @@ void each_workers(const std::function<void()>& body);
 /// with_workers is one such run at n workers.
 void with_workers(int n, const Workers& how, const std::function<void()>& body);
 inline void with_workers(int n, const std::function<void()>& body) { with_workers(n, Workers{}, body); }
+
+/// LeaksAllowed: LeakSanitizer overlooks what this thread allocates meanwhile. For runs that fail on purpose, whose fibers are abandoned.
+struct LeaksAllowed {
+#if WEIR_ASAN
+    LeaksAllowed() { __lsan_disable(); }
+    ~LeaksAllowed() { __lsan_enable(); }
+#else
+    LeaksAllowed() {}
+    ~LeaksAllowed() {}
+#endif
+    LeaksAllowed(const LeaksAllowed&) = delete;
+    LeaksAllowed& operator=(const LeaksAllowed&) = delete;
+};
 
 /// Death is how a child process ended.
 struct Death {

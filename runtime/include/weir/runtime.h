@@ -35,6 +35,9 @@ struct Options {
     std::optional<int> max_threads = {};
     /// Wait for all other fibers to end before run returns; without it they are abandoned where they are, as in Go.
     bool drain = false;
+    /// Run on the calling thread alone, the next fiber always drawn from this seed, time standing still while any can run: the same seed gives the
+    /// same run (explore.h says how far). max_procs is 1 then. WEIR_SEED.
+    std::optional<std::uint64_t> seed = {};
 };
 
 namespace detail {

@@ -23,6 +23,7 @@
 #include <weir/detail/config.h>
 #include <weir/detail/fence.h>
 #include <weir/detail/park.h>
+#include <weir/detail/sched_point.h>
 
 namespace weir {
 
@@ -45,6 +46,7 @@ public:
     /// lock blocks until the mutex is the caller's ("sync.Mutex.Lock"). Locking it twice in one fiber deadlocks. Allocates
     /// nothing.
     void lock() noexcept {
+        detail::sched_point();
         // acquire: pairs with the release of the last unlock. Not a CAS from 0, which would fail for as long as a woken waiter has not run.
         if ((state_.fetch_or(kLocked, std::memory_order_acquire) & kLocked) == 0) [[likely]]
             return;
@@ -53,6 +55,7 @@ public:
 
     /// try_lock takes the mutex if nobody holds it; false otherwise. Never blocks, and may overtake waiters.
     [[nodiscard]] bool try_lock() noexcept {
+        detail::sched_point();
         std::uint32_t s = state_.load(std::memory_order_relaxed);
         while ((s & kLocked) == 0) {
             if (state_.compare_exchange_weak(s, s | kLocked, std::memory_order_acquire, std::memory_order_relaxed)) return true;
@@ -64,6 +67,7 @@ public:
     /// mutex".
     void unlock() noexcept {
         const Mode mode = mode_.load(std::memory_order_relaxed);
+        detail::sched_point(); // here, because the mode may change until the store
         std::uint32_t s = state_.load(std::memory_order_relaxed);
         if (mode == Mode::Quick && s == kLocked) [[likely]] {
             state_.store(0, std::memory_order_release); // release: pairs with the acquire of the next lock

@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include <weir/detail/config.h>
+#include <weir/detail/sched_point.h>
 #include <weir/detail/sema.h>
 #include <weir/mutex.h>
 
@@ -34,12 +35,14 @@ public:
     }
     /// try_lock takes it for writing if nobody holds it.
     [[nodiscard]] bool try_lock() noexcept {
+        detail::sched_point();
         std::int32_t nobody = 0;
         // acquire: pairs with the release in unlock() and unlock_shared().
         return readers_.compare_exchange_strong(nobody, -kMaxReaders, std::memory_order_acquire, std::memory_order_relaxed);
     }
     /// unlock ends writing. When no writer holds it that is fatal: "sync: Unlock of unlocked RWMutex".
     void unlock() noexcept {
+        detail::sched_point();
         const bool queued = queued_;
         queued_ = false;
         // acq_rel: release pairs with the acquire in lock() and lock_shared(); acquire: this may let in the writer behind the readers.
@@ -50,6 +53,7 @@ public:
 
     /// lock_shared blocks while a writer holds the mutex or waits for it ("sync.RWMutex.RLock").
     void lock_shared() noexcept {
+        detail::sched_point();
         std::int32_t r = readers_.load(std::memory_order_relaxed);
         // acquire: pairs with the release in unlock().
         if (r < 0 || !readers_.compare_exchange_strong(r, r + 1, std::memory_order_acquire, std::memory_order_relaxed)) [[unlikely]]
@@ -57,6 +61,7 @@ public:
     }
     /// try_lock_shared takes it for reading unless a writer holds it or waits.
     [[nodiscard]] bool try_lock_shared() noexcept {
+        detail::sched_point();
         std::int32_t r = readers_.load(std::memory_order_relaxed);
         while (r >= 0) {
             if (readers_.compare_exchange_weak(r, r + 1, std::memory_order_acquire, std::memory_order_relaxed)) return true;
@@ -65,6 +70,7 @@ public:
     }
     /// unlock_shared ends one reader. When no reader holds it that is fatal: "sync: RUnlock of unlocked RWMutex".
     void unlock_shared() noexcept {
+        detail::sched_point();
         // release: pairs with the acquire in lock(); what the reader did happens before the writer.
         const std::int32_t r = readers_.fetch_sub(1, std::memory_order_release) - 1;
         if (r < 0) [[unlikely]]

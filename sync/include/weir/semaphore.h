@@ -16,6 +16,7 @@
 #include <weir/context.h>
 #include <weir/detail/config.h>
 #include <weir/detail/park.h>
+#include <weir/detail/sched_point.h>
 #include <weir/detail/spinlock.h>
 #include <weir/error.h>
 
@@ -40,6 +41,7 @@ public:
 
     /// try_acquire takes n units if they are free and nobody waits. Never blocks.
     [[nodiscard]] bool try_acquire(std::int64_t n = 1) noexcept {
+        detail::sched_point();
         lock_.lock();
         const bool taken = take(n);
         lock_.unlock();
@@ -48,6 +50,7 @@ public:
 
     /// release gives n units back and lets in whoever then fits. Panics "semaphore: released more than held".
     void release(std::int64_t n = 1) {
+        detail::sched_point();
         lock_.lock();
         const bool held = n <= held_;
         if (held) held_ -= n;

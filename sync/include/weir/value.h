@@ -19,6 +19,7 @@
 
 #include <weir/detail/config.h>
 #include <weir/detail/reclaim.h>
+#include <weir/detail/sched_point.h>
 #include <weir/panic.h>
 
 namespace weir {
@@ -109,6 +110,7 @@ private:
 
     /// replace publishes `fresh` and returns what was there, which lives as long as `gone`.
     const Box* replace(std::unique_ptr<Box> fresh, detail::Unlinked& gone) noexcept {
+        detail::sched_point();
         // acq_rel: pairs with the other loads and changes of box_; publishes the box.
         Box* old = box_.exchange(fresh.release(), std::memory_order_acq_rel);
         if (old != nullptr) gone.add(*old);

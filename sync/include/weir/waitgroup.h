@@ -18,6 +18,7 @@
 #include <weir/detail/bubble.h>
 #include <weir/detail/config.h>
 #include <weir/detail/park.h>
+#include <weir/detail/sched_point.h>
 #include <weir/detail/spinlock.h>
 #include <weir/go.h>
 
@@ -34,6 +35,7 @@ public:
     /// last one are released. In a bubble (synctest.h) all add() of a round must come from it: else "sync: WaitGroup.Add called from
     /// inside and outside synctest bubble", "sync: WaitGroup.Add called from multiple synctest bubbles".
     void add(int n) {
+        detail::sched_point();
         if (n > 0 && detail::g_bubbles.load(std::memory_order_relaxed) != 0) [[unlikely]] join_bubble();
         std::uint64_t s = state_.load(std::memory_order_relaxed);
         // acq_rel: the one that reaches zero has seen what all the others did, and passes it on to wait().

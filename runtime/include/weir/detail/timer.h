@@ -26,7 +26,7 @@ struct TimerNode {
     TimerPlace* place = nullptr; // where it was last armed; another node may stand there by now
 };
 
-/// mono_now is the runtime's clock: CLOCK_MONOTONIC in ns (std::chrono::steady_clock on Linux).
+/// mono_now is the runtime's clock: CLOCK_MONOTONIC in ns (std::chrono::steady_clock on Linux); in a seeded run one that stands while anything can run.
 WEIR_API std::int64_t mono_now() noexcept;
 
 /// deadline_after adds d to the caller's time (clock_now) without overflow; d at its maximum means never (INT64_MAX).
