@@ -11,6 +11,7 @@ import sys
 import time
 
 import chart
+import counters
 import limits
 import machine
 import report
@@ -161,6 +162,7 @@ def parse_arguments():
     parser.add_argument("--quick", action="store_true", help="smoke test: one round of tiny sizes; only the checks count")
     parser.add_argument("--at-least", type=float, metavar="RATIO", help="exit with status 1 when a ratio Go/weir is below this")
     parser.add_argument("--update-readme", action="store_true", help="put the figures into perf/README.md and draw the chart")
+    parser.add_argument("--counters", action="store_true", help="one run of each under perf stat in place of the timings; needs linux-perf")
     parser.add_argument("--from", dest="source", metavar="FILE", help="run nothing; report this result file")
     parser.add_argument("--build-dir", type=pathlib.Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -220,8 +222,15 @@ def run_benchmarks(options):
     return result
 
 
+def count_events(options):
+    chosen, _ = sides.find(options.build_dir, options.peers)
+    return counters.show(chosen, choose(chosen, options), options, clean_environment())
+
+
 def main():
     options = parse_arguments()
+    if options.counters:
+        return count_events(options)
     result = json.loads(pathlib.Path(options.source).read_text()) if options.source else run_benchmarks(options)
     print()
     print(report.markdown(result))

@@ -74,10 +74,10 @@ def provenance(result):
     m, b = result["machine"], result["build"]
     what = "One round" if result["rounds"] == 1 else f"Median (min-max) of {result['rounds']} rounds; behind a peer's median its ratio to weir"
     modified = " with local changes" if b["modified"] else ""
-    versions = "; ".join(version for key, version in b["versions"].items() if key != "weir")
+    versions = "".join(f"; {version}" for key, version in b["versions"].items() if key != "weir")
     return (
         f"{what}, {result['time']}, {result['seconds'] / 60:.0f} minutes. {m['cpu']}, {m['cpus']} CPUs, {m['memory']}, {m['os']}, "
-        f"kernel {m['kernel']} {m['arch']}. weir {b['versions']['weir']}, commit {b['commit']}{modified}; {b['compiler']}, `{b['flags']}`; {versions}."
+        f"kernel {m['kernel']} {m['arch']}. weir {b['versions']['weir']}, commit {b['commit']}{modified}; {b['compiler']}, `{b['flags']}`{versions}."
     )
 
 

@@ -25,6 +25,7 @@ class Side:
     program: pathlib.Path
     version: str
     servers: dict = dataclasses.field(default_factory=dict)  # workload -> command that serves it
+    lacks: dict = dataclasses.field(default_factory=dict)  # workload -> why this side has none
 
     @functools.cached_property
     def workloads(self):
@@ -55,7 +56,10 @@ def weir(build_dir):
     program = build_dir / "perf" / "weir_perf"
     if not program.exists():
         raise SystemExit(f"perf/run: {program} is not built")
-    servers = {"http_hello": [str(build_dir / "perf" / "weir_hello"), "-procs", "{procs}"]}
+    servers = {
+        "http_hello": [str(build_dir / "perf" / "weir_hello"), "-procs", "{procs}"],
+        "orders": [str(build_dir / "examples" / "orders"), "--port", "0", "--db", "{scratch}/orders.db"],
+    }
     return Side("weir", "weir", program, machine.version_of_weir(build_dir), existing(servers))
 
 
@@ -63,26 +67,30 @@ def existing(servers):
     return {name: command for name, command in servers.items() if pathlib.Path(command[0]).exists()}
 
 
+def build_go(compiler, version, source, out, *options):
+    """Builds the module in `source`. Its file is a copy with the installed Go's own version in it: Go switches newer behaviour on by that line."""
+    out.mkdir(parents=True, exist_ok=True)
+    language = re.search(r"go(\d+\.\d+)", version)[1]
+    (out / "go.mod").write_text(re.sub(r"^go .*", f"go {language}", (source / "go.mod").read_text(), flags=re.MULTILINE))
+    shutil.copy(source / "go.sum", out / "go.sum")
+    env = {**os.environ, "GOFLAGS": "", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+    build([compiler, "build", "-buildvcs=false", f"-modfile={out / 'go.mod'}", *options, "-o", f"{out}/", "./..."], cwd=source, env=env)
+
+
 def go(build_dir):
-    """The module file is a copy with the installed Go's own version in it: Go switches newer behaviour on by that line."""
     compiler = first_program("go", "/usr/local/go/bin/go", "/usr/lib/go/bin/go")
     if compiler is None:
         raise Missing("no Go in the path; Debian's is golang-go")
     version = machine.output_of(compiler, "version")
     out = build_dir / "perf" / "go"
-    out.mkdir(parents=True, exist_ok=True)
-    module = (HERE / "go" / "go.mod").read_text()
-    language = re.search(r"go(\d+\.\d+)", version)[1]
-    (out / "go.mod").write_text(re.sub(r"^go .*", f"go {language}", module, flags=re.MULTILINE))
-    shutil.copy(HERE / "go" / "go.sum", out / "go.sum")
-    env = {**os.environ, "GOFLAGS": "", "GOWORK": "off", "GOTOOLCHAIN": "local"}
-    build(
-        [compiler, "build", "-buildvcs=false", f"-modfile={out / 'go.mod'}", "-o", f"{out}/", "./..."],
-        cwd=HERE / "go",
-        env=env,
-    )
-    servers = {"http_hello": [str(out / "hello"), "-procs", "{procs}"]}
-    return Side("go", "Go", out / "perf", version, existing(servers))
+    build_go(compiler, version, HERE / "go", out)
+    side = Side("go", "Go", out / "perf", version, {"http_hello": [str(out / "hello"), "-procs", "{procs}"]})
+    try:  # a module of its own, for its driver is the only thing here that needs cgo; with Debian's SQLite, as ours
+        build_go(compiler, version, HERE / "go" / "orders", out / "orders", "-tags", "libsqlite3")
+        side.servers["orders"] = [str(out / "orders" / "orders"), "-procs", "{procs}", "-db", "{scratch}/orders.db"]
+    except Missing as why:
+        side.lacks["orders"] = str(why)
+    return side
 
 
 def boost(build_dir):
@@ -110,13 +118,15 @@ FINDERS = {"weir": weir, "go": go, "boost": boost, "tokio": rust("tokio"), "may"
 
 
 def find(build_dir, wanted):
-    """The sides that can run, weir first, and why the others cannot: {key: reason}."""
+    """The sides that can run, weir first, and what is left out: {what: why}."""
     sides, missing = [], {}
     for key, finder in FINDERS.items():
         if key not in wanted:
             continue
         try:
-            sides.append(finder(build_dir))
+            side = finder(build_dir)
+            sides.append(side)
+            missing.update({f"{workload} on {side.title}": why for workload, why in side.lacks.items()})
         except Missing as why:
             missing[key] = str(why)
     return sides, missing

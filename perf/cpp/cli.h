@@ -28,6 +28,7 @@ struct Flags {
 Flags parse(int argc, char** argv, std::span<const Workload> all);
 
 /// run_chosen runs the chosen workloads and prints one JSON line a figure; returns the exit status, 1 when a check failed.
+/// With a number of operations given it ends the process itself.
 int run_chosen(const Flags& flags);
 
 } // namespace perf
