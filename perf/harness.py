@@ -63,7 +63,7 @@ def run_once(side, workload, procs, options):
     if workload not in side.servers:
         return run_program(side, workload, procs, options.scale)
     try:
-        return servers.run_once(workload, side.servers[workload], procs, 1 if options.quick else WRK_SECONDS, clean_environment())
+        return servers.run_once(workload, side.servers[workload], procs, WRK_SECONDS, clean_environment())
     except servers.ServerFailed as failure:
         raise RunFailed(f"{side.title}, {workload} at {procs}: {failure}") from None
 
