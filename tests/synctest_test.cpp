@@ -392,3 +392,19 @@ TEST_CASE("wait is a fiber's at a time, and a bubble's only [b124]") {
     });
     CHECK(panic_text([] { wait(); }) == "goroutine is not in a bubble"); // on a plain thread
 }
+
+TEST_CASE("a bubble may be explored: its clock is exact under every schedule [b124]") {
+    weir::synctest::explore(200, [] {
+        weir::synctest::test([] {
+            const auto begun = weir::now();
+            weir::chan<int> c;
+            weir::go([c] {
+                weir::sleep(10ms);
+                c.send(1);
+            });
+            const std::size_t won = weir::select(weir::recv(c), weir::timeout(20ms));
+            if (won != 0 || weir::now() - begun != 10ms) weir::panic("time went wrong");
+            weir::synctest::wait();
+        });
+    });
+}

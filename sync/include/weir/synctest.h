@@ -36,6 +36,7 @@
 #include <weir/defer.h>
 #include <weir/detail/bubble.h>
 #include <weir/detail/config.h>
+#include <weir/explore.h>
 
 namespace weir::synctest {
 
