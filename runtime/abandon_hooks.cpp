@@ -34,12 +34,22 @@ void run_hooks(AbandonHook* list) {
     }
 }
 
+/// tell calls the function of an abandoned fiber, whose closure and control block are never used again.
+void tell(const Fiber& f, const Panic& why) {
+    Abandoned gone{f.closure, &why};
+    f.entry(reinterpret_cast<char*>(&gone) + 1);
+}
+
 } // namespace
 
-void run_abandon_hooks(Fiber& f) noexcept {
-    if (f.extra == nullptr || f.extra->abandon_hooks == nullptr) return;
-    AbandonHook* list = std::exchange(f.extra->abandon_hooks, nullptr);
-    if (auto p = catch_panic([&] { go({.name = "on_abandon"}, run_hooks, list); })) {
+void run_abandon_hooks(Fiber& f, const Panic& why) noexcept {
+    AbandonHook* list = f.extra != nullptr ? std::exchange(f.extra->abandon_hooks, nullptr) : nullptr;
+    if (list == nullptr && !f.answers_abandon) return;
+    auto answer = [list, &f, why] {
+        run_hooks(list);
+        if (f.answers_abandon) tell(f, why);
+    };
+    if (auto p = catch_panic([&] { go({.name = "on_abandon"}, answer); })) {
         write_stderr("weir: the OnAbandon functions of fiber " + std::to_string(f.id.load(std::memory_order_relaxed)) + " cannot run: " + p->message() + "\n");
     }
 }

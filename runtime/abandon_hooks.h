@@ -6,6 +6,8 @@
 
 #include <functional>
 
+#include <weir/panic.h>
+
 namespace weir::detail {
 
 struct Fiber;
@@ -15,7 +17,7 @@ struct AbandonHook {
     std::function<void()> fn;
 };
 
-/// run_abandon_hooks starts the fiber that runs what `f`, which is being abandoned, has registered.
-void run_abandon_hooks(Fiber& f) noexcept;
+/// run_abandon_hooks starts the fiber that runs what `f`, which is being abandoned, has registered; then what its function answers to that.
+void run_abandon_hooks(Fiber& f, const Panic& why) noexcept;
 
 } // namespace weir::detail

@@ -94,7 +94,7 @@ void abandon_fiber(const std::shared_ptr<PanicRecord>& why) noexcept {
     w->reporting.fetch_sub(1, std::memory_order_relaxed);
     if (f->is_system) reporter_crashed(*f);
     if (Bubble* b = bubble_of(*f)) b->take(why); // reported all the same: its stack is lost
-    run_abandon_hooks(*f);
+    run_abandon_hooks(*f, Panic(why));
     end_abandoned(f);
     w = this_worker();
     Abandoning leaving{f, static_cast<char*>(__builtin_frame_address(0))};

@@ -78,6 +78,7 @@ struct alignas(64) Fiber {
     std::atomic<WaitReason> reason{WaitReason::None};
     bool is_main : 1 = false;
     bool is_system : 1 = false;   // the runtime's own: counted and shown nowhere
+    bool answers_abandon : 1 = false; // its entry takes an Abandoned
     bool overflowing : 1 = false; // its instructions are followed (overflow.h); written by the thread that runs it
     std::atomic<std::uint32_t> runs{0}; // times resumed: a dump that sees it unchanged has read a consistent stack
 

@@ -135,6 +135,7 @@ SpawnSlot spawn_begin(std::size_t size, std::size_t align, const GoOptions* opti
     f->is_main = false;
     f->is_system = false;
     f->overflowing = false;
+    f->answers_abandon = false;
     f->reason.store(WaitReason::None, std::memory_order_relaxed);
     f->closure = size <= kInlineClosure && align <= 16 ? f->inline_closure : allocate(size, align);
     if (options != nullptr) [[unlikely]] {
@@ -143,6 +144,11 @@ SpawnSlot spawn_begin(std::size_t size, std::size_t align, const GoOptions* opti
     }
     f->state.store(FiberState::New, std::memory_order_relaxed);
     return {f, f->closure};
+}
+
+void spawn_commit_answering(Fiber* f, void (*entry)(void*), void* site) noexcept {
+    f->answers_abandon = true;
+    spawn_commit(f, entry, site);
 }
 
 void spawn_commit(Fiber* f, void (*entry)(void*), void* site) noexcept {

@@ -49,15 +49,29 @@ bool WorkerPool::turned_away() {
     return false;
 }
 
+/// Run is the function of a worker's fiber.
+struct WorkerPool::Run {
+    WorkerPool* pool;
+    Task first;
+
+    void operator()() {
+        defer gone{[this] { pool->living_.done(); }};
+        pool->work(std::move(first));
+    }
+    /// abandoned: only a task can have brought that about.
+    void abandoned(const Panic&) {
+        pool->ended(false);
+        pool->replace_worker();
+        pool->living_.done();
+    }
+};
+
 /// start wants mu_ held.
 void WorkerPool::start(Task first) {
     ++stats_.workers;
     ++stats_.started;
     living_.add(1);
-    go({.name = "worker"}, [this, first = std::move(first)]() mutable {
-        defer gone{[this] { living_.done(); }};
-        work(std::move(first));
-    });
+    go({.name = "worker"}, Run{this, std::move(first)});
 }
 
 void WorkerPool::work(Task task) {

@@ -19,9 +19,12 @@
 #include <weir/chan.h>
 #include <weir/debug.h>
 #include <weir/defer.h>
+#include <weir/errgroup.h>
 #include <weir/detail/park.h>
 #include <weir/on_abandon.h>
 #include <weir/panic_report.h>
+#include <weir/waitgroup.h>
+#include <weir/workerpool.h>
 
 #include "crash_kinds.h"
 
@@ -426,6 +429,38 @@ TEST_CASE("OnAbandon: an abandoned fiber's functions run on another, last one fi
     });
     CHECK_MESSAGE(child.status == 0, child.status, child.err);
     CHECK(count_of(child.err, "weir: panic in an OnAbandon function: in the third\n") == 3);
+}
+
+TEST_CASE("who counts on an abandoned fiber goes on: WaitGroup::go, ErrGroup, WorkerPool") {
+    const auto child = dies([] {
+        int wrong = 0;
+        for (int workers : {1, 2, 4}) {
+            wrong += weir::run(weir::Options{.max_procs = workers}, [] {
+                weir::WaitGroup wg;
+                wg.go([](const std::string&) { std::abort(); }, std::string(100, 'x'));
+                wg.go([] {});
+                wg.wait();
+
+                auto [group, ctx] = weir::with_errgroup(weir::background());
+                group.go([]() -> weir::Error { std::abort(); });
+                group.go([ctx = ctx]() -> weir::Error {
+                    ctx.done().next();
+                    return {};
+                });
+                const weir::Error err = group.wait();
+                const bool told = err.as<weir::PanicError>() != nullptr && err.as<weir::PanicError>()->panic.kind() == weir::PanicKind::Fatal;
+
+                weir::WorkerPool pool({.workers = 1, .queue = 2});
+                std::atomic<int> ran{0};
+                pool.submit(weir::background(), [] { std::abort(); });
+                pool.submit(weir::background(), [&] { ++ran; });
+                pool.close();
+                return told && ran == 1 && pool.stats().panicked == 1 ? 0 : 1;
+            });
+        }
+        return wrong;
+    });
+    CHECK_MESSAGE(child.status == 0, child.status, child.err);
 }
 
 TEST_CASE("OnAbandon: what ends by itself, by a panic or by goexit runs none; on a plain thread it does nothing") {

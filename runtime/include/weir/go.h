@@ -37,6 +37,8 @@ struct GoOptions {
     bool inherit_locals = false; ///< start with copies of the parent's fiber_local values
 };
 
+class Panic;
+
 namespace detail {
 
 struct Fiber;
@@ -51,12 +53,31 @@ struct SpawnSlot {
 WEIR_API SpawnSlot spawn_begin(std::size_t closure_size, std::size_t closure_align, const GoOptions* options);
 /// spawn_commit makes it runnable. `entry` must move the closure out or destroy it itself; `site` is printed as "created by".
 WEIR_API void spawn_commit(Fiber* fiber, void (*entry)(void*), void* site) noexcept;
+/// spawn_commit_answering does, for an entry that takes an Abandoned too.
+WEIR_API void spawn_commit_answering(Fiber* fiber, void (*entry)(void*), void* site) noexcept;
 /// spawn_cancel gives it back unstarted: constructing the closure threw.
 WEIR_API void spawn_cancel(Fiber* fiber) noexcept;
 [[noreturn]] WEIR_API void go_nil_function();
 
+/// Abandoned is what an entry gets instead of its closure, the address one higher, when its fiber has been abandoned: on another fiber, for the others
+/// that count on this one.
+struct alignas(2) Abandoned {
+    void* closure;
+    const Panic* why;
+};
+
+/// AnswersAbandon: a function object that has something to do then.
+template <class F>
+concept AnswersAbandon = requires(F& fn, const Panic& why) { fn.abandoned(why); };
+
 template <class Closure>
 void closure_entry(void* p) {
+    if constexpr (AnswersAbandon<std::tuple_element_t<0, Closure>>) {
+        if (reinterpret_cast<std::uintptr_t>(p) % 2 != 0) [[unlikely]] {
+            const auto& gone = *reinterpret_cast<const Abandoned*>(static_cast<const char*>(p) - 1);
+            return std::get<0>(*static_cast<Closure*>(gone.closure)).abandoned(*gone.why);
+        }
+    }
     auto* closure = static_cast<Closure*>(p);
     struct Destroy {
         Closure* c;
@@ -91,7 +112,11 @@ WEIR_ALWAYS_INLINE void go_impl(const GoOptions* options, void* site, F&& fn, A&
             throw;
         }
     }
-    spawn_commit(slot.fiber, &closure_entry<Closure>, site);
+    if constexpr (AnswersAbandon<std::decay_t<F>>) {
+        spawn_commit_answering(slot.fiber, &closure_entry<Closure>, site);
+    } else {
+        spawn_commit(slot.fiber, &closure_entry<Closure>, site);
+    }
 }
 
 /// CanStart: fn and args can be copied or moved in, and called.

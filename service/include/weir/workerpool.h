@@ -6,7 +6,7 @@
 //     pool.close();                                                           // runs what is queued, then returns
 //
 // At most `workers` tasks run and `queue` wait. Workers start when needed; the one that was idle last gets the next task, so that those not needed
-// stay idle, and end after `idle`. A task that panics ends its worker, whose panic is reported as any; the pool goes on with another.
+// stay idle, and end after `idle`. A task that panics, or whose fiber is abandoned, ends its worker, whose panic is reported as any; the pool goes on with another.
 // Thread safety: all of it, on fibers and on plain OS threads. Tasks may submit tasks.
 //
 // Invariant: a slot of slots_ is held from before a task is handed in until it has ended; whoever holds one finds an idle worker, room for a new
@@ -87,6 +87,7 @@ private:
 
     Error hand_in(Task task);
     bool turned_away();
+    struct Run;
     void start(Task first);
     void work(Task task);
     Task next_task(Worker& self);

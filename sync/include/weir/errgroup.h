@@ -5,7 +5,7 @@
 //     for (auto& url : urls) g.go([&, ctx = ctx] { return fetch(ctx, url); });
 //     if (Error err = g.wait()) return err;
 //
-// A task that panics fails with a PanicError, which holds the panic; one that calls goexit succeeds. A cheap shared handle: copies are the
+// A task that panics, or whose fiber is abandoned, fails with a PanicError, which holds the panic; one that calls goexit succeeds. A cheap shared handle: copies are the
 // same group. When wait() returns, the tasks have ended and their functions are destroyed. Works on fibers and on plain OS threads.
 #pragma once
 
@@ -98,15 +98,27 @@ private:
 
     using State = std::shared_ptr<detail::ErrGroupState>;
 
+    /// Task is the function of a task's fiber.
     template <class F>
-    static void run(const State& state, F& fn) {
-        defer leave{[&] { state->leave(); }};
-        const std::optional<Panic> p = catch_panic([&] {
-            F task(std::move(fn)); // so that it is gone before the task counts as ended
-            if (Error err = task()) state->fail(std::move(err));
-        });
-        if (p) state->fail(PanicError{*p});
-    }
+    struct Task {
+        State state;
+        F fn;
+
+        void operator()() {
+            defer leave{[this] { end(); }};
+            const std::optional<Panic> p = catch_panic([this] {
+                F task(std::move(fn)); // so that it is gone before the task counts as ended
+                if (Error err = task()) state->fail(std::move(err));
+            });
+            if (p) state->fail(PanicError{*p});
+        }
+        void abandoned(const Panic& why) {
+            if (state == nullptr) return; // it had ended
+            state->fail(PanicError{why});
+            end();
+        }
+        void end() { std::exchange(state, nullptr)->leave(); }
+    };
 
     template <class F>
     WEIR_ALWAYS_INLINE void start(F&& fn) {
@@ -117,7 +129,7 @@ private:
                 if (state != nullptr) state->leave();
             }
         } leave{state_.get()};
-        weir::go([state = state_, task = std::decay_t<F>(std::forward<F>(fn))]() mutable { run(state, task); });
+        weir::go(Task<std::decay_t<F>>{state_, std::forward<F>(fn)});
         leave.state = nullptr;
     }
 

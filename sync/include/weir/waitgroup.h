@@ -56,19 +56,14 @@ public:
         if (counter(state_.load(std::memory_order_acquire)) != 0) wait_slow();
     }
 
-    /// go runs fn(args...) on a new fiber and counts it: add(1), and done() when fn has ended, by a panic too.
+    /// go runs fn(args...) on a new fiber and counts it: add(1), and done() when fn has ended, by a panic too, or its fiber was abandoned.
     template <class F, class... A>
         requires std::is_invocable_v<std::decay_t<F>, std::decay_t<A>...>
     WEIR_ALWAYS_INLINE void go(F&& fn, A&&... args) {
         if (detail::is_null_function<std::decay_t<F>>(fn)) detail::go_nil_function();
         add(1);
         Uncount uncount{this};
-        weir::go(
-            [this](std::decay_t<F> f, std::decay_t<A>... a) {
-                defer d{[this] { done(); }};
-                std::invoke(std::move(f), std::move(a)...);
-            },
-            std::forward<F>(fn), std::forward<A>(args)...);
+        weir::go(Counted{this}, std::forward<F>(fn), std::forward<A>(args)...);
         uncount.group = nullptr;
     }
 
@@ -78,6 +73,21 @@ private:
     static constexpr std::uint64_t pack(int n) noexcept { return static_cast<std::uint64_t>(static_cast<std::int64_t>(n)) << 32; }
     static constexpr std::int32_t counter(std::uint64_t s) noexcept { return static_cast<std::int32_t>(s >> 32); }
     static constexpr std::uint32_t waiters(std::uint64_t s) noexcept { return static_cast<std::uint32_t>(s); }
+
+    /// Counted is the function of a fiber that go() counts.
+    struct Counted {
+        WaitGroup* group;
+
+        template <class F, class... A>
+        void operator()(F&& fn, A&&... args) {
+            defer d{[this] { leave(); }};
+            std::invoke(std::decay_t<F>(std::forward<F>(fn)), std::decay_t<A>(std::forward<A>(args))...);
+        }
+        void abandoned(const Panic&) { leave(); }
+        void leave() {
+            if (WaitGroup* g = std::exchange(group, nullptr)) g->done();
+        }
+    };
 
     /// Uncount takes the fiber off again when it could not be started.
     struct Uncount {
