@@ -28,9 +28,11 @@ ChanCore::~ChanCore() {
 void ChanCore::destroy(ChanCore* core) noexcept { delete core; }
 
 ChanCore* make_chan(const ElementType& type, std::ptrdiff_t capacity) {
-    if (capacity < 0 || static_cast<std::size_t>(capacity) > kLargestRing / type.size) panic_runtime("makechan: size out of range");
+    if (capacity < 0 || static_cast<std::size_t>(capacity) > kLargestRing / type.size)
+        panic_runtime("makechan: size out of range");
     auto* core = new ChanCore(type, static_cast<std::size_t>(capacity));
-    if (std::uint32_t bubble = current_bubble_id()) [[unlikely]] core->put_in_bubble(bubble);
+    if (std::uint32_t bubble = current_bubble_id()) [[unlikely]]
+        core->put_in_bubble(bubble);
     return core;
 }
 
@@ -54,7 +56,8 @@ void chan_close(ChanCore* core) {
     WaitList woken;
     core->lock.lock();
     std::uint8_t flags = core->flags.load(std::memory_order_relaxed);
-    if (flags != 0) [[unlikely]] check_close(*core);
+    if (flags != 0) [[unlikely]]
+        check_close(*core);
     core->flags.store(flags | ChanCore::kClosed, std::memory_order_release);
     while (ChanWaiter* w = ChanCore::first(core->receivers)) {
         woken.push_back(*w);
@@ -148,18 +151,22 @@ WEIR_COLD Try recv_special(ChanCore* c, void* room) {
 
 /// send_locked sends if it can, and unlocks unless it would block.
 WEIR_ALWAYS_INLINE Try send_locked(ChanCore* c, void* value) {
-    if (c->flags.load(std::memory_order_relaxed) != 0) [[unlikely]] return send_special(c, value);
+    if (c->flags.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        return send_special(c, value);
     return send_open(c, value);
 }
 
 /// recv_locked receives if it can, and unlocks unless it would block.
 WEIR_ALWAYS_INLINE Try recv_locked(ChanCore* c, void* room) {
-    if (c->flags.load(std::memory_order_relaxed) != 0) [[unlikely]] return recv_special(c, room);
+    if (c->flags.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        return recv_special(c, room);
     return recv_open(c, room);
 }
 
 /// waits_for is the reason to park: `durably` if only the channel's bubble can end it.
-WaitReason waits_for(Try result, WaitReason plainly, WaitReason durably) noexcept { return result == Try::WouldBlock ? plainly : durably; }
+WaitReason waits_for(Try result, WaitReason plainly, WaitReason durably) noexcept {
+    return result == Try::WouldBlock ? plainly : durably;
+}
 
 } // namespace
 
@@ -184,7 +191,8 @@ Try chan_try_send(ChanCore* c, void* value) {
     sched_point();
     if (c == nullptr) return Try::WouldBlock;
     // Without the lock: a channel seen full and open at one moment may be refused at that moment, as in Go.
-    if (c->flags.load(std::memory_order_acquire) == 0 && c->capacity > 0 && c->count.load(std::memory_order_acquire) == c->capacity) {
+    if (c->flags.load(std::memory_order_acquire) == 0 && c->capacity > 0 &&
+        c->count.load(std::memory_order_acquire) == c->capacity) {
         return Try::WouldBlock;
     }
     c->lock.lock();

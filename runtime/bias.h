@@ -29,7 +29,8 @@ public:
     /// enter is the owner's: true, plain loads and stores will do until leave(); false, only read-modify-writes (and no leave()).
     WEIR_ALWAYS_INLINE bool enter() noexcept {
         in_.store(true, std::memory_order_relaxed);
-        std::atomic_signal_fence(std::memory_order_seq_cst); // pairs with the heavy_fence in share_slow(): a light_fence, membarrier being there
+        std::atomic_signal_fence(
+            std::memory_order_seq_cst); // pairs with the heavy_fence in share_slow(): a light_fence, membarrier being there
         if (state_.load(std::memory_order_acquire) == State::Exclusive) [[likely]]
             return true; // acquire: what guests did before
         in_.store(false, std::memory_order_release);

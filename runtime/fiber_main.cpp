@@ -79,11 +79,11 @@ WEIR_COLD void end_tied_fiber(Fiber* f, Ending ending) noexcept {
     cut_ties(*f);
 }
 
-/// end_fiber takes the ended fiber apart, all but its stack and control block.
-void end_fiber(Worker* w, Fiber* f, Ending ending) noexcept {
+/// end_fiber takes the ended fiber apart, all but its stack and control block. The destructors of its locals may park.
+void end_fiber(Fiber* f, Ending ending) noexcept {
     if (f->ties != nullptr) [[unlikely]] return end_tied_fiber(f, ending);
     free_fiber_parts(f);
-    count_end(w, f, ending);
+    count_end(this_worker(), f, ending);
 }
 
 bool commit_recycle(void* fiber) {
@@ -140,9 +140,8 @@ void fiber_main() noexcept {
     for (;;) {
         Fiber* f = this_worker()->current;
         Ending ending = run_entry(f);
+        end_fiber(f, ending);
         Worker* w = this_worker();
-        end_fiber(w, f, ending);
-        w = this_worker();
         Fiber* next = w->pick_local();
         if (take_over(w, f, next)) continue;
         w->leaving = {f, commit_recycle, f};

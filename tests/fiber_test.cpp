@@ -34,12 +34,15 @@ bool all_gone() {
     return eventually([] { return weir::num_fibers() == 1; });
 }
 
+int eleven() { return 11; }
+
 } // namespace
 
 TEST_CASE("run returns the main fiber's int, and 0 for a void one [b1]") {
     CHECK(weir::run([] { return 7; }) == 7);
     CHECK(weir::run([] {}) == 0);
     CHECK(weir::run(weir::Options{.max_procs = 2}, [] { return 3; }) == 3);
+    CHECK(weir::run(eleven) == 11);
 }
 
 TEST_CASE("main returning abandons the other fibers: their defers do not run [b1]") {

@@ -59,8 +59,8 @@ WEIR_API void spawn_commit_answering(Fiber* fiber, void (*entry)(void*), void* s
 WEIR_API void spawn_cancel(Fiber* fiber) noexcept;
 [[noreturn]] WEIR_API void go_nil_function();
 
-/// Abandoned is what an entry gets instead of its closure, the address one higher, when its fiber has been abandoned: on another fiber, for the others
-/// that count on this one.
+/// Abandoned is what an entry gets instead of its closure, the address one higher, when its fiber has been abandoned: on another
+/// fiber, for the others that count on this one.
 struct alignas(2) Abandoned {
     void* closure;
     const Panic* why;
@@ -90,7 +90,10 @@ template <class F>
 bool is_null_function(const F& fn) {
     if constexpr (std::is_pointer_v<F> || std::is_member_pointer_v<F>) {
         return fn == nullptr;
-    } else if constexpr (requires { fn.target_type(); static_cast<bool>(fn); }) {
+    } else if constexpr (requires {
+                             fn.target_type();
+                             static_cast<bool>(fn);
+                         }) {
         return !static_cast<bool>(fn);
     } else {
         return false;
@@ -137,8 +140,8 @@ WEIR_ALWAYS_INLINE void* here() {
 
 } // namespace detail
 
-/// go starts a fiber that runs fn(args...), copied or moved in as std::thread does. Does not block. Allocates nothing for closures up to
-/// detail::kInlineClosure bytes from a warm cache. A null function is fatal: "go of nil func value".
+/// go starts a fiber that runs fn(args...), copied or moved in as std::thread does. Does not block. Allocates nothing for
+/// closures up to detail::kInlineClosure bytes from a warm cache. A null function is fatal: "go of nil func value".
 template <class F, class... A>
     requires detail::CanStart<F, A...>
 WEIR_ALWAYS_INLINE void go(F&& fn, A&&... args) {
@@ -155,8 +158,8 @@ WEIR_ALWAYS_INLINE void go(const GoOptions& options, F&& fn, A&&... args) {
 /// yield lets other fibers run; on a plain OS thread it is std::this_thread::yield.
 WEIR_API void yield() noexcept;
 
-/// goexit ends the calling fiber after running its defers (Go's runtime.Goexit). On the main fiber the others go on; when all have ended the
-/// process ends with "no goroutines (main called goexit) - deadlock!". Fatal outside a fiber.
+/// goexit ends the calling fiber after running its defers (Go's runtime.Goexit). On the main fiber the others go on; when all
+/// have ended the process ends with "no goroutines (main called goexit) - deadlock!". Fatal outside a fiber.
 [[noreturn]] WEIR_API void goexit();
 
 namespace this_fiber {

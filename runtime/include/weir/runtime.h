@@ -25,7 +25,8 @@ constexpr std::size_t operator""_MiB(unsigned long long n) { return static_cast<
 
 /// Options of one run. A field left empty takes its WEIR_* variable, then its default.
 struct Options {
-    /// Fibers that run at the same time. WEIR_MAXPROCS; default: the CPUs this process may use (affinity and the cgroup's cpu.max).
+    /// Fibers that run at the same time. WEIR_MAXPROCS; default: the CPUs this process may use (affinity and the cgroup's
+    /// cpu.max).
     std::optional<int> max_procs = {};
     /// Largest stack of a fiber, in bytes, rounded up to a power of two; 32 KiB to 1 GiB. WEIR_STACK_MAX; default 256 KiB.
     std::optional<std::size_t> stack_max = {};
@@ -35,8 +36,8 @@ struct Options {
     std::optional<int> max_threads = {};
     /// Wait for all other fibers to end before run returns; without it they are abandoned where they are, as in Go.
     bool drain = false;
-    /// Run on the calling thread alone, the next fiber always drawn from this seed, time standing still while any can run: the same seed gives the
-    /// same run (explore.h says how far). max_procs is 1 then. WEIR_SEED.
+    /// Run on the calling thread alone, the next fiber always drawn from this seed, time standing still while any can run: the
+    /// same seed gives the same run (explore.h says how far). max_procs is 1 then. WEIR_SEED.
     std::optional<std::uint64_t> seed = {};
 };
 
@@ -66,17 +67,21 @@ struct BlockingScope {
 template <class F>
 int run(const Options& options, F&& fn) {
     using Fn = std::remove_reference_t<F>;
-    return detail::run_main(
-        options,
-        [](void* f) -> int {
-            if constexpr (std::is_void_v<std::invoke_result_t<Fn&>>) {
-                (*static_cast<Fn*>(f))();
-                return 0;
-            } else {
-                return static_cast<int>((*static_cast<Fn*>(f))());
-            }
-        },
-        const_cast<void*>(static_cast<const void*>(std::addressof(fn))));
+    if constexpr (std::is_function_v<Fn>) { // its address does not fit into a void*
+        return run(options, [&] { return fn(); });
+    } else {
+        return detail::run_main(
+            options,
+            [](void* f) -> int {
+                if constexpr (std::is_void_v<std::invoke_result_t<Fn&>>) {
+                    (*static_cast<Fn*>(f))();
+                    return 0;
+                } else {
+                    return static_cast<int>((*static_cast<Fn*>(f))());
+                }
+            },
+            const_cast<void*>(static_cast<const void*>(std::addressof(fn))));
+    }
 }
 
 template <class F>
@@ -93,7 +98,8 @@ WEIR_API int max_procs() noexcept;
 /// max_procs(n) changes it and returns the previous value. Panics when n is below 1.
 WEIR_API int max_procs(int n);
 
-/// blocking runs fn, a call that blocks the OS thread, and lets another thread run this worker's fibers meanwhile. Returns fn's result.
+/// blocking runs fn, a call that blocks the OS thread, and lets another thread run this worker's fibers meanwhile. Returns fn's
+/// result.
 template <class F>
 auto blocking(F&& fn) -> std::invoke_result_t<F> {
     detail::BlockingScope scope;
