@@ -9,7 +9,7 @@
 // It prints:
 //     counter: an update is lost; again with that seed: yes
 //     mailbox: all goroutines are asleep - deadlock!; again with that seed: yes
-//     mailbox, repaired: 10000 schedules, nothing found
+//     mailbox, repaired: 1000 schedules, nothing found
 #include <iostream>
 #include <mutex>
 #include <string>
@@ -59,14 +59,16 @@ void mailbox(bool repaired) {
     mu.unlock();
 }
 
+constexpr int kSchedules = 1000;
+
 template <class F>
 void try_out(const std::string& name, F program) {
-    auto found = find_failure(10'000, program);
+    auto found = find_failure(kSchedules, program);
     if (!found) {
-        std::cout << name << ": 10000 schedules, nothing found\n";
+        std::cout << name << ": " << kSchedules << " schedules, nothing found\n";
         return;
     }
-    const std::string text = found->what(); // "explore: seed 3 fails, run 3 of 10000: panic: an update is lost" and stacks
+    const std::string text = found->what(); // "explore: seed 3 fails, run 3 of 1000: panic: an update is lost" and stacks
     std::string what = text.substr(0, text.find('\n'));
     what = what.substr(what.rfind(": ") + 2);
     const bool again = find_failure({.seed = found->seed()}, 1, program).has_value();

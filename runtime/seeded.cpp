@@ -166,6 +166,8 @@ void Seeded::deadlocked() {
         flush_until_ = real_now(); // a panic handler that waits for ever
     } else if (threads_outside() > (trial_ != nullptr ? trial_->threads_before : 0)) {
         wait_outside(kNever);
+    } else if (sched_.global_count.load(std::memory_order_relaxed) > 0) {
+        return; // the last thread outside readied a fiber after gather(), and ended before it was counted
     } else if (trial_ != nullptr) {
         trial_->text = deadlock_text(sched_);
     } else {

@@ -316,10 +316,9 @@ void Worker::keep_seat() {
     if (sched.seats > sched.procs.load(std::memory_order_relaxed)) retire(hold);
 }
 
-/// retire hands this worker's queue over and waits, without a seat, until one is vacant.
+/// retire hands this worker's queue over and waits, without a seat, until one is vacant. It counts as awake while it does: what it holds is in no queue.
 void Worker::retire(std::unique_lock<RuntimeLock>& hold) {
     --sched.seats;
-    --sched.awake;
     wake.store(0, std::memory_order_relaxed);
     idle_next = sched.retired;
     sched.retired = this;
@@ -331,6 +330,10 @@ void Worker::retire(std::unique_lock<RuntimeLock>& hold) {
     }
     if (Fiber* f = next.take()) sched.submit_global(f);
     while (Fiber* f = queue.pop()) sched.submit_global(f);
+    hold.lock();
+    bool last_awake = --sched.awake == 0; // unless it has just been given a seat again, and been counted anew
+    hold.unlock();
+    if (last_awake) sched.poller->interrupt(); // who sleeps as the last one looks for a deadlock
     sched.hand_over_duties();
     while (wake.load(std::memory_order_acquire) == 0) futex_wait(wake, 0); // acquire: pairs with the release in wake_one()
     spinning = (attention.load(std::memory_order_acquire) & kStop) == 0;
