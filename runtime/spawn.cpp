@@ -164,7 +164,11 @@ void spawn_commit(Fiber* f, void (*entry)(void*), void* site) noexcept {
         return;
     }
     count_spawned(*f, w, &w->sched);
-    w->push(f);
+    if (w->current != nullptr) {
+        w->push_next(f);
+    } else {
+        w->push(f);
+    }
     w->sched.notify();
 }
 

@@ -54,7 +54,7 @@ TEST_CASE("an idle worker is used again, and ends when it is bored") {
         }
         CHECK(eventually([&] { return pool.stats().workers == 0; }));
         CHECK(pool.stats().completed == 10);
-        CHECK(weir::num_fibers() == 1);
+        CHECK(eventually([] { return weir::num_fibers() == 1; })); // it is not counted any more a moment before its fiber ends
         CHECK(pool.try_submit([&] { done.send(); })); // a new one
         done.recv();
     });

@@ -38,7 +38,7 @@ struct ChanWaiter : Waiter {
     ChanWaiter** winner = nullptr; // of a select: where the other party notes which case won
 };
 
-struct ChanCore {
+struct WEIR_API ChanCore {
     ChanCore(const ElementType& element, std::size_t cap);
     virtual ~ChanCore();
     ChanCore(const ChanCore&) = delete;

@@ -14,7 +14,7 @@
 
 namespace weir::detail {
 
-class PanicValue {
+class WEIR_API PanicValue {
 public:
     virtual ~PanicValue() = default;
     virtual const std::type_info& type() const noexcept = 0;
