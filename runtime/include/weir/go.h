@@ -61,7 +61,7 @@ WEIR_API void spawn_cancel(Fiber* fiber) noexcept;
 
 /// Abandoned is what an entry gets instead of its closure, the address one higher, when its fiber has been abandoned: on another
 /// fiber, for the others that count on this one.
-struct alignas(2) Abandoned {
+struct Abandoned {
     void* closure;
     const Panic* why;
 };
