@@ -20,7 +20,9 @@ LastWait last_wait() noexcept {
     Worker* w = this_worker();
     Fiber* f = w != nullptr ? w->current : nullptr;
     if (f == nullptr) return {};
-    return {f->reason.load(std::memory_order_relaxed), f->parked_since.load(std::memory_order_relaxed)};
+    const WaitReason reason = f->reason.load(std::memory_order_relaxed);
+    if (reason == WaitReason::None) return {}; // parked_since is that of the control block's last fiber
+    return {reason, f->parked_since.load(std::memory_order_relaxed)};
 }
 
 PanicContext& panic_context() noexcept {

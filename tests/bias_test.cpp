@@ -127,4 +127,27 @@ TEST_CASE("a biased lock has one holder, its owner or another") {
     CHECK(inside == kTimes + visits);
 }
 
+TEST_CASE("a biased lock has one holder while many threads use it in rows long enough to own it") {
+    constexpr int kThreads = 4;
+    constexpr int kRounds = 3000;
+    weir::detail::fence_init();
+    weir::detail::BiasedLock lock;
+    std::int64_t inside = 0; // guarded by lock
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+        threads.emplace_back([&] {
+            for (int i = 0; i < kRounds; ++i) {
+                for (int row = 0; row < 300; ++row) {
+                    lock.lock();
+                    ++inside;
+                    lock.unlock();
+                }
+                if (i % 8 == 0) std::this_thread::yield();
+            }
+        });
+    }
+    for (std::thread& t : threads) t.join();
+    CHECK(inside == std::int64_t{kThreads} * kRounds * 300);
+}
+
 TEST_SUITE_END();

@@ -269,7 +269,7 @@ TEST_CASE("time stands still while anything runs, and then goes to the next time
 
 TEST_CASE("other threads take part, though they cannot be repeated") {
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
-        weir::run(weir::Options{.seed = seed}, [] {
+        weir::run(weir::Options{.drain = true, .seed = seed}, [] {
             weir::chan<int> c;
             std::thread other([c] {
                 for (int i = 0; i < 10; ++i) c.send(i);

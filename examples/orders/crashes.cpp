@@ -14,10 +14,11 @@ namespace {
 // What the compiler must not see through.
 int* volatile g_null = nullptr;
 volatile int g_zero = 0;
+volatile int g_dividend = 7; // of 1 / x some compilers make a comparison
 volatile int g_sink = 0;
 
 int read_null() { return *g_null; }
-int divide() { return 1 / g_zero; }
+int divide() { return g_dividend / g_zero; }
 
 int recurse(int depth) {
     volatile char frame[1024];

@@ -4,12 +4,12 @@
 // a send costs. So a thread that has locked it kGrantAfter times in a row becomes its owner, and from then on says only that it
 // is inside. Anybody else revokes that first:
 //
-//   owner:   store inside_; light_fence; load owner_: still me? then the lock is mine, else take inside_ back and spin_ like
-//   everybody others:  spin_.lock(); owner_ set? store owner_ = nobody; heavy_fence; wait until inside_ is clear
+//   owner:   store inside_; light_fence; load owner_: still me? then the lock is mine, else take inside_ back, spin_ like others
+//   others:  spin_.lock(); owner_ set? store owner_ = nobody; heavy_fence; wait until inside_ is clear
 //
 // The fences let one of the two see the other: the owner that it has been revoked, or the revoker that it is inside. Owners are
 // made and revoked only under spin_. A revocation costs 2 us and an interrupt, so each doubles the length of the row that makes
-// an owner.
+// an owner. Only the first owner is ever made one again: inside_ is one thread's alone, which may be late in taking it back.
 #pragma once
 
 #include <atomic>
@@ -68,17 +68,19 @@ private:
             revoke();
         biased_ = false;
         if (last_ != me) {
-            last_ = me;
+            if (!settled_) last_ = me;
             row_ = 0;
         } else if (++row_ >> grant_after_ != 0) [[unlikely]] {
             row_ = 0;
+            settled_ = true;
             if (g_membarrier.load(std::memory_order_relaxed)) owner_.store(me, std::memory_order_relaxed);
         }
     }
     WEIR_API WEIR_COLD void revoke() noexcept;
 
     std::atomic<std::uintptr_t> owner_{0}; // written under spin_
-    std::uintptr_t last_ = 0;              // guarded by spin_, as row_ and grant_after_
+    std::uintptr_t last_ = 0;              // guarded by spin_, as the next three
+    bool settled_ = false; // last_ has been the owner, and nobody else will ever be
     std::uint16_t row_ = 0;
     std::uint8_t grant_after_ = kGrantAfter;
     SpinLock spin_;
