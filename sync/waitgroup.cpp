@@ -1,17 +1,10 @@
 #include <weir/waitgroup.h>
 
-#include <weir/detail/contention.h>
 #include <weir/detail/planted.h>
 #include <weir/detail/sched_point.h>
 #include <weir/detail/sema.h>
 
 namespace weir {
-
-/// add_contended returns the state before.
-std::uint64_t WaitGroup::add_contended(int n) noexcept {
-    detail::stand_back(state_);
-    return state_.fetch_add(pack(n), std::memory_order_acq_rel); // acq_rel: as in add()
-}
 
 void WaitGroup::add_slow(std::int32_t count) {
     if (count < 0) panic("sync: negative WaitGroup counter");

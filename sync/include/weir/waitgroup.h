@@ -37,11 +37,8 @@ public:
     void add(int n) {
         detail::sched_point();
         if (n > 0 && detail::g_bubbles.load(std::memory_order_relaxed) != 0) [[unlikely]] join_bubble();
-        std::uint64_t s = state_.load(std::memory_order_relaxed);
         // acq_rel: the one that reaches zero has seen what all the others did, and passes it on to wait().
-        if (!state_.compare_exchange_strong(s, s + pack(n), std::memory_order_acq_rel, std::memory_order_relaxed)) [[unlikely]]
-            s = add_contended(n);
-        s += pack(n);
+        const std::uint64_t s = state_.fetch_add(pack(n), std::memory_order_acq_rel) + pack(n);
         const std::int32_t count = counter(s);
         if (count < 0 || (waiters(s) != 0 && (count == 0 || (n > 0 && count == n)))) [[unlikely]]
             add_slow(count);
@@ -97,7 +94,6 @@ private:
         }
     };
 
-    WEIR_NOINLINE std::uint64_t add_contended(int n) noexcept;
     WEIR_NOINLINE void add_slow(std::int32_t count);
     WEIR_NOINLINE void join_bubble();
     WEIR_NOINLINE void wait_slow() noexcept;
