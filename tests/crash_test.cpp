@@ -592,7 +592,8 @@ TEST_CASE("dumps name fibers and their labels as Go does, while such fibers come
         });
         weir::go([=] { stop.recv(); });
         std::atomic<bool> go_on{true};
-        weir::go([&] {
+        weir::WaitGroup spawner;
+        spawner.go([&] {
             while (go_on) {
                 weir::go({.name = "mayfly", .labels = {{"a label that is", "longer than a string keeps in itself"}}}, [] { weir::yield(); });
                 weir::yield();
@@ -610,6 +611,7 @@ TEST_CASE("dumps name fibers and their labels as Go does, while such fibers come
         CHECK(dumped(" [chan receive]:\n"));
         CHECK(dumped(" labels:{\"name\": \"mayfly\", \"a label that is\": \"longer than a string keeps in itself\"}]:\n"));
         go_on = false;
+        spawner.wait();
         stop.close();
     });
 }
