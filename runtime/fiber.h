@@ -69,8 +69,8 @@ struct alignas(64) Fiber {
     void* context = nullptr;      // saved fcontext; null until the first run
     Stack* stack = nullptr;       // null until the first run
     Fiber* next = nullptr;        // link in the list or queue that holds the fiber
-    void (*entry)(void*) = nullptr;
-    void* closure = nullptr;
+    Ties* ties = nullptr;         // null: none
+    std::atomic<std::int64_t> parked_since{0}; // or, before its first run, since when it has waited for that
     void* eh_caught = nullptr;    // the C++ exception globals while the fiber does not run
     unsigned eh_uncaught = 0;
     int saved_errno = 0;
@@ -85,11 +85,11 @@ struct alignas(64) Fiber {
     // Second line: touched at spawn, end, and by slow paths.
     std::atomic<std::uint64_t> id{0};
     std::uint64_t parent = 0;
-    std::atomic<std::int64_t> parked_since{0};
     FiberExtra* extra = nullptr;
     LocalValues* locals = nullptr;
     void* created_at = nullptr;
-    Ties* ties = nullptr;         // null: none
+    void (*entry)(void*) = nullptr;
+    void* closure = nullptr;
     PanicContext* panics = nullptr;
 
     alignas(16) std::byte inline_closure[kInlineClosure];

@@ -42,6 +42,13 @@ public:
         return f;
     }
 
+    /// peek is the owner's: what pop() would return after so many others, unless a thief takes it; null when there are no more.
+    Fiber* peek(std::uint32_t ahead) const noexcept {
+        const std::uint32_t i = head_.load(std::memory_order_relaxed) + ahead;
+        if (static_cast<std::int32_t>(tail_.load(std::memory_order_relaxed) - i) <= 0) return nullptr;
+        return slots_[i % kSize].load(std::memory_order_relaxed);
+    }
+
     /// steal is anyone's: as take(), or nothing when the owner could not be made to share.
     std::uint32_t steal(Fiber** out, std::uint32_t most) noexcept {
         if (empty() || !bias_.share()) return 0;

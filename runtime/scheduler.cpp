@@ -80,7 +80,7 @@ bool Scheduler::any_work() const noexcept {
     int n = worker_count.load(std::memory_order_acquire);
     for (int i = 0; i < n; ++i) {
         const Worker& w = *workers[i].load(std::memory_order_relaxed);
-        if (!w.queue.empty() || w.next.peek() != nullptr) return true;
+        if (!w.queue.empty() || !w.starts.empty() || w.next.peek() != nullptr) return true;
     }
     return false;
 }

@@ -116,6 +116,7 @@ bool Seeded::over() {
 /// gather empties the worker's queues and the global one.
 void Seeded::gather(Worker& w) {
     while (Fiber* f = w.queue.pop()) runnable_.push_back(f);
+    while (Fiber* f = w.starts.pop()) runnable_.push_back(f);
     if (Fiber* f = w.next.take()) runnable_.push_back(f);
     Fiber* batch[64];
     while (sched_.global_count.load(std::memory_order_relaxed) > 0) {

@@ -21,9 +21,23 @@ constexpr std::uint32_t kLookAround = 64;          // every so many picks: the g
 constexpr std::uint32_t kStackCache = 64;
 constexpr std::size_t kStackBatch = 16;             // taken from the pool at a time
 constexpr std::int64_t kPollInterval = 20'000;     // ns between polls while there is other work
+constexpr std::int64_t kStartWithin = 50'000'000;   // ns that a new fiber waits for those that came later; then it goes first,
+constexpr std::int64_t kOverdueEvery = 1'000'000;     // one in so many ns
+constexpr std::uint32_t kFetchFiber = 8;            // so many fibers ahead control blocks are fetched,
+constexpr std::uint32_t kFetchStack = 4;            // and so many ahead the ends of their stacks,
+constexpr std::size_t kFetchLines = 4;              // of which switching back and returning from park() touch so much
 constexpr int kSpinRounds = 24;
 constexpr int kPausesARound = 40;
 constexpr std::int64_t kDeadlockRecheck = 1'000'000'000;
+
+/// racy_context is where a fiber that a thief may take, and run, has its registers: for a guess only.
+WEIR_ALWAYS_INLINE void* racy_context(const Fiber& f) noexcept {
+#if WEIR_TSAN
+    return nullptr;
+#else
+    return f.context;
+#endif
+}
 
 } // namespace
 
@@ -81,10 +95,44 @@ Fiber* Worker::find_work() {
 
 // ---- looking for work ----
 
+/// fetch_ahead brings what the fibers after the next ones will need into the caches: in a long queue it has left them.
+WEIR_ALWAYS_INLINE void Worker::fetch_ahead() noexcept {
+    if (const Fiber* f = queue.peek(kFetchFiber)) {
+        __builtin_prefetch(f);
+        __builtin_prefetch(&f->id);
+        f = queue.peek(kFetchStack);
+        const auto* context = f != nullptr ? static_cast<const char*>(racy_context(*f)) : nullptr;
+        if (context == nullptr) return;
+        for (std::size_t line = 0; line < kFetchLines; ++line) __builtin_prefetch(context + 64 * line);
+    }
+}
+
+WEIR_ALWAYS_INLINE Fiber* Worker::pick_queued() noexcept {
+    fetch_ahead();
+    return starts.empty() ? queue.pop() : pick_in_turn();
+}
+
+/// pick_in_turn takes turns: a tree of new fibers does not keep those waiting that have run, nor the other way round.
+Fiber* Worker::pick_in_turn() noexcept {
+    start_next = !start_next;
+    if (!start_next) {
+        if (Fiber* f = queue.pop()) return f;
+    }
+    if (Fiber* f = starts.pop()) return f;
+    return queue.pop();
+}
+
+/// pick_overdue takes the new fiber that has waited longest, if that is too long: one now and then, since each may start a tree of its own.
+Fiber* Worker::pick_overdue(std::int64_t now) noexcept {
+    if (starts.empty() || now - last_overdue < kOverdueEvery) return nullptr;
+    last_overdue = now;
+    return starts.pop_overdue(now - kStartWithin);
+}
+
 Fiber* Worker::pick_local() noexcept {
     if (attention.load(std::memory_order_relaxed) != 0 || ++tick % kLookAround == 0) [[unlikely]] return nullptr;
     if (Fiber* f = next.take()) return f;
-    Fiber* f = queue.pop();
+    Fiber* f = pick_queued();
     if (f != nullptr) slices.store(slices.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     return f;
 }
@@ -97,7 +145,7 @@ Fiber* Worker::look_nearby(bool global_first) {
         inherits = true;
         return f;
     }
-    if (Fiber* f = queue.pop()) return f;
+    if (Fiber* f = pick_queued()) return f;
     return take_from_global();
 }
 
@@ -111,6 +159,7 @@ Fiber* Worker::look_everywhere() {
             last_poll = now;
             poll_now();
         }
+        if (Fiber* f = pick_overdue(now)) return f;
         if (sched.detached.load(std::memory_order_relaxed) > 0) {
             if (Fiber* f = steal_from_detached()) return f;
         }
@@ -174,6 +223,10 @@ Fiber* Worker::steal() {
 
 Fiber* Worker::steal_from(Worker& victim) {
     Fiber* batch[RunQueue::kSize / 2 + 1];
+    if (std::uint32_t n = victim.starts.steal(batch, StartStack::kSize / 2); n != 0) {
+        for (std::uint32_t i = 1; i < n; ++i) push_start(batch[i]);
+        return batch[0];
+    }
     std::uint32_t room = (RunQueue::kSize - queue.size()) / 2;
     std::uint32_t n = victim.queue.steal(batch, room + 1);
     if (n == 0) return nullptr;
@@ -329,7 +382,7 @@ void Worker::retire(std::unique_lock<RuntimeLock>& hold) {
         sched.spinning.fetch_sub(1, std::memory_order_seq_cst);
     }
     if (Fiber* f = next.take()) sched.submit_global(f);
-    while (Fiber* f = queue.pop()) sched.submit_global(f);
+    while (Fiber* f = pick_queued()) sched.submit_global(f);
     hold.lock();
     bool last_awake = --sched.awake == 0; // unless it has just been given a seat again, and been counted anew
     hold.unlock();
@@ -374,8 +427,20 @@ void Worker::push(Fiber* f) noexcept {
     sched.submit_global_bulk(batch, n, producer);
 }
 
+void Worker::push_start(Fiber* f) noexcept {
+    if (starts.push(f)) [[likely]] return;
+    Fiber* batch[StartStack::kSize / 2 + 1];
+    std::uint32_t n = starts.take(batch, StartStack::kSize / 2);
+    batch[n++] = f;
+    sched.submit_global_bulk(batch, n, producer);
+}
+
 void Worker::push_next(Fiber* f) noexcept {
-    if (Fiber* old = next.put(f)) push(old);
+    Fiber* old = next.put(f);
+    if (old == nullptr) return;
+    if (old->context != nullptr) return push(old);
+    old->parked_since.store(sched.coarse_now.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    push_start(old);
 }
 
 Stack* Worker::take_stack(std::size_t size_class, StackError& error) {

@@ -13,6 +13,7 @@
 #include "next_slot.h"
 #include "run_queue.h"
 #include "sanitizer.h"
+#include "start_stack.h"
 #include "timers.h"
 #include "tls.h"
 
@@ -51,8 +52,10 @@ struct alignas(64) Worker {
     std::uint64_t next_id = 0;
     std::uint64_t last_id = 0;
     bool spinning = false;
+    bool start_next = true;             // whose turn it is: a new fiber's, or one's in the queue
     bool inherits = false;              // what find_work() returns goes on with the current time slice
     std::int64_t last_poll = 0;
+    std::int64_t last_overdue = 0;      // when last a new fiber was looked for that has waited too long
     Fiber* locked = nullptr;            // lock_os_thread: the only fiber this worker runs
     san::Context san;
 
@@ -68,7 +71,8 @@ struct alignas(64) Worker {
     std::atomic<std::int64_t> ended{0};
 
     alignas(64) NextSlot next;                           // made ready last; runs next and inherits the time slice
-    RunQueue queue;
+    RunQueue queue;                                      // fibers that have run before, and new ones that nobody here waits for
+    StartStack starts;
     TimerHeap& timers;
 
     alignas(64) std::atomic<std::uint32_t> wake{0};      // futex; 1: woken
@@ -92,7 +96,7 @@ struct alignas(64) Worker {
 
     void main();                             // the thread's body
     Fiber* find_work();                      // blocks until there is some; null when stopping
-    Fiber* pick_local() noexcept;            // the fast pick: next, then the queue; null to go through the scheduler
+    Fiber* pick_local() noexcept;            // the fast pick: next, then starts and the queue in turn; null to go through the scheduler
     void push(Fiber* f) noexcept;            // to the queue, overflowing to the global one
     void push_next(Fiber* f) noexcept;
 
@@ -119,6 +123,11 @@ struct alignas(64) Worker {
     }
 
 private:
+    void fetch_ahead() noexcept;
+    Fiber* pick_queued() noexcept;
+    Fiber* pick_in_turn() noexcept;
+    Fiber* pick_overdue(std::int64_t now) noexcept;
+    void push_start(Fiber* f) noexcept;
     Fiber* look_everywhere();
     Fiber* look_nearby(bool global_first);
     Fiber* take_from_global();

@@ -12,6 +12,7 @@
 #include <weir/detail/biased_lock.h>
 #include "next_slot.h"
 #include "run_queue.h"
+#include "start_stack.h"
 
 TEST_SUITE_BEGIN("bias");
 
@@ -100,6 +101,39 @@ TEST_CASE("a run queue gives each fiber to its owner or to one thief") {
             }
         });
     CHECK(items.wrong() == 0);
+}
+
+TEST_CASE("a start stack gives each fiber to its owner, newest first, or to one thief, oldest first") {
+    Items items(4'000'000);
+    weir::detail::StartStack starts;
+    std::atomic<int> out_of_order{0};
+    beside(
+        [&] {
+            Fiber* batch[16];
+            const std::uint32_t n = starts.steal(batch, 16);
+            for (std::uint32_t i = 0; i < n; ++i) {
+                if (i > 0 && batch[i] <= batch[i - 1]) ++out_of_order;
+                items.arrived(batch[i]);
+            }
+        },
+        [&] {
+            Fiber* batch[16];
+            const auto pop = [&] {
+                Fiber* f = starts.pop();
+                if (f != nullptr) items.arrived(f);
+                return f != nullptr;
+            };
+            for (std::size_t i = 0; i < items.size(); ++i) {
+                while (!starts.push(Items::item(i))) {
+                    for (std::uint32_t n = starts.take(batch, 16); n > 0; --n) items.arrived(batch[n - 1]);
+                }
+                if (i % 4 != 0) pop();
+            }
+            while (pop()) {
+            }
+        });
+    CHECK(items.wrong() == 0);
+    CHECK(out_of_order == 0);
 }
 
 TEST_CASE("a biased lock has one holder, its owner or another") {

@@ -12,6 +12,7 @@
 #include <weir/chan.h>
 #include <weir/select.h>
 #include <weir/ticker.h>
+#include <weir/waitgroup.h>
 
 TEST_SUITE_BEGIN("sched");
 
@@ -191,6 +192,45 @@ TEST_CASE("fibers that only yield do not starve timers, sleepers or new fibers")
         std::atomic<bool> ran{false};
         weir::go([&] { ran = true; });
         while (!ran) weir::sleep(1ms);
+        stop = true;
+    });
+}
+
+TEST_CASE("a tree of fibers runs depth first: few of them have started and not ended at any time") {
+    with_workers(1, [] {
+        constexpr int kDepth = 4, kChildren = 10;
+        std::atomic<int> alive{0}, leaves{0};
+        int most = 0;
+        std::function<void(int)> grow = [&](int depth) {
+            most = std::max(most, ++alive);
+            if (depth == 0) ++leaves;
+            weir::WaitGroup children;
+            for (int i = 0; depth > 0 && i < kChildren; ++i) children.go([&, depth] { grow(depth - 1); });
+            children.wait();
+            --alive;
+        };
+        grow(kDepth);
+        CHECK(leaves == 10'000);
+        CHECK(most < 100); // a level has up to 10,000
+    });
+}
+
+TEST_CASE("a fiber that waits to start is not kept waiting by those that come later") {
+    with_workers(1, [] {
+        StopFlag stop;
+        std::atomic<int> waiting{0};
+        std::atomic<bool> first_ran{false};
+        weir::go([&] { first_ran = true; });
+        weir::go([&] { // keeps some hundreds waiting, always newer ones
+            while (!stop) {
+                for (int i = waiting < 200 ? 4 : 1; i > 0; --i) {
+                    ++waiting;
+                    weir::go([&] { --waiting; });
+                }
+                weir::yield();
+            }
+        });
+        CHECK(eventually([&] { return first_ran.load(); }));
         stop = true;
     });
 }
