@@ -1,13 +1,15 @@
 // select: Go's selectgo.
 //
-// Try the cases in random order, each as a send or receive that does not block. If none is ready, lock every channel (in address order, each once),
-// make sure that still none is, and put one ChanWaiter on every channel's list, all sharing one `won` word; park, unlocking all. Whoever claims
-// the word completes that case. The winner, once awake, takes its other waiters off the lists.
+// Look which cases are ready, choose one of them at random and try it, as a send or receive that does not block; until it succeeds or none is ready.
+// Then lock every channel (in address order, each once), make sure that still none is, and put one ChanWaiter on every channel's list, all sharing
+// one `won` word; park, unlocking all. Whoever claims the word completes that case. The winner, once awake, takes its other waiters off the lists.
 //
-// The frame of a parked select may not go before its commit has unlocked the last channel: leaving takes every lock once more.
-#include <algorithm>
+// The frame of a parked select may not go before its commit has unlocked the last channel, the first in order. It has when somebody else has had that
+// channel's lock: the waker, if that case won, else dequeue().
 #include <bit>
-#include <mutex>
+#include <functional>
+#include <new>
+#include <utility>
 
 #include <weir/detail/cell.h>
 #include <weir/detail/chan_core.h>
@@ -30,77 +32,60 @@ std::uint32_t random_number() noexcept {
     return state = x;
 }
 
-/// random_by_seed draws for a fiber of a seeded run.
-std::uint32_t random_by_seed() noexcept {
+/// one_in is true once in n times; drawn from the seed for a fiber of a seeded run.
+bool one_in(std::size_t n) noexcept {
     std::uint32_t drawn;
-    return seeded_random(drawn) ? drawn : random_number();
+    if (!in_seeded_run() || !seeded_random(drawn)) drawn = random_number();
+    return static_cast<std::uint64_t>(drawn) * n >> 32 == 0;
 }
 
 struct SelectTimer : TimerNode {
     Waiter* waiter = nullptr; // any of the select's: all share the won word and the fiber
-    bool* fired = nullptr;
+    bool fired = false;
 };
 
 /// Selecting is one select while it runs. On the selecting stack.
 struct Selecting {
     SelectEntry* entries;
     SelectWait* waits;
-    std::size_t n;          // cases
-    std::size_t live = 0;   // those with a channel: poll_order and lock_order list so many
+    std::size_t n;        // cases
+    std::size_t live = 0; // those with a channel: lock_order lists so many
     std::atomic<std::uint32_t> won{0};
     ChanWaiter* winner = nullptr;
-    SelectTimer timer;
-    bool timed = false;
-    bool timer_fired = false;
+    SelectTimer* timer = nullptr; // of one with a limit, when it blocks
 
-    ChanCore* locked(std::size_t i) const noexcept { return entries[waits[i].lock_order].core; }
-
-    /// shuffle draws the order in which cases are tried.
-    void shuffle() noexcept {
-        if (in_seeded_run()) [[unlikely]] return shuffle_by_seed();
-        shuffle_by(random_number);
-    }
-    WEIR_COLD void shuffle_by_seed() noexcept { shuffle_by(random_by_seed); }
-
-    template <class Draw>
-    WEIR_ALWAYS_INLINE void shuffle_by(Draw draw) noexcept {
-        for (std::size_t i = 0; i < n; ++i) {
-            if (entries[i].core == nullptr) continue;
-            std::size_t at = live++;
-            std::size_t j = static_cast<std::size_t>((static_cast<std::uint64_t>(draw()) * live) >> 32);
-            waits[at].poll_order = waits[j].poll_order;
-            waits[j].poll_order = static_cast<std::uint32_t>(i);
-            waits[at].lock_order = static_cast<std::uint32_t>(i);
-        }
-    }
+    SelectEntry& in_order(std::size_t i) const noexcept { return entries[entries[i].lock_order]; }
+    ChanCore* locked(std::size_t i) const noexcept { return in_order(i).core; }
+    ChanWaiter& waiter_of(const SelectEntry& e) const noexcept { return waits[&e - entries].waiter; }
 
     /// order_locks sorts the cases by the addresses of their channels.
     void order_locks() noexcept {
         auto less = [this](std::uint32_t a, std::uint32_t b) { return std::less<>{}(entries[a].core, entries[b].core); };
-        if (live <= 16) {
-            for (std::size_t i = 1; i < live; ++i) {
-                std::uint32_t x = waits[i].lock_order;
-                std::size_t j = i;
-                for (; j > 0 && less(x, waits[j - 1].lock_order); --j) waits[j].lock_order = waits[j - 1].lock_order;
-                waits[j].lock_order = x;
-            }
-            return;
+        for (std::size_t i = 0; i < n; ++i) {
+            if (entries[i].core != nullptr) entries[live++].lock_order = static_cast<std::uint32_t>(i);
         }
-        heap_sort(less);
+        if (live > 16) return heap_sort(less);
+        for (std::size_t i = 1; i < live; ++i) {
+            std::uint32_t x = entries[i].lock_order;
+            std::size_t j = i;
+            for (; j > 0 && less(x, entries[j - 1].lock_order); --j) entries[j].lock_order = entries[j - 1].lock_order;
+            entries[j].lock_order = x;
+        }
     }
 
     template <class Less>
-    void heap_sort(Less less) noexcept {
+    WEIR_COLD void heap_sort(Less less) noexcept {
+        auto at = [this](std::size_t i) -> std::uint32_t& { return entries[i].lock_order; };
         auto sift = [&](std::size_t i, std::size_t end) {
             for (std::size_t child; (child = 2 * i + 1) < end; i = child) {
-                if (child + 1 < end && less(waits[child].lock_order, waits[child + 1].lock_order)) ++child;
-                if (!less(waits[i].lock_order, waits[child].lock_order)) break;
-                std::swap(waits[i].lock_order, waits[child].lock_order);
+                if (child + 1 < end && less(at(child), at(child + 1))) ++child;
+                if (!less(at(i), at(child))) break;
+                std::swap(at(i), at(child));
             }
         };
         for (std::size_t i = live / 2; i-- > 0;) sift(i, live);
         for (std::size_t end = live; end-- > 1;) {
-            std::swap(waits[0].lock_order, waits[end].lock_order);
+            std::swap(at(0), at(end));
             sift(0, end);
         }
     }
@@ -131,27 +116,38 @@ bool is_ready(const SelectEntry& e, std::uint8_t flags) noexcept {
     return closed || !c.senders.empty() || count > 0;
 }
 
-/// ready_case runs the first case, in random order, that is ready, one lock at a time; kSelectDefault when none is. A case that looks ready may not be
-/// any more, and the other way round: either way there was a moment during the call when it was as found.
-std::size_t ready_case(Selecting& s) {
-    for (std::size_t i = 0; i < s.live; ++i) {
-        std::size_t index = s.waits[i].poll_order;
-        SelectEntry& e = s.entries[index];
-        std::uint8_t flags = e.core->flags.load(std::memory_order_relaxed);
+/// choose returns a case that looks ready, each as likely as the others; kSelectDefault when none does.
+std::size_t choose(const Selecting& s) {
+    std::size_t chosen = kSelectDefault;
+    std::size_t ready = 0;
+    for (std::size_t i = 0; i < s.n; ++i) {
+        const SelectEntry& e = s.entries[i];
+        if (e.core == nullptr) continue;
+        const std::uint8_t flags = e.core->flags.load(std::memory_order_relaxed);
         if (flags != 0 && e.core->is_foreign()) [[unlikely]] panic_runtime("select on synctest channel from outside bubble");
-        if (!is_ready(e, flags)) continue;
+        if (is_ready(e, flags) && (++ready == 1 || one_in(ready))) chosen = i;
+    }
+    return chosen;
+}
+
+/// ready_case runs a case that is ready, one lock at a time; kSelectDefault when none is. A case that looks ready may not be any more, and the
+/// other way round: either way there was a moment during the call when it was as found.
+std::size_t ready_case(const Selecting& s) {
+    for (;;) {
+        const std::size_t index = choose(s);
+        if (index == kSelectDefault) return index;
+        SelectEntry& e = s.entries[index];
         Try result = e.is_send ? chan_try_send(e.core, e.slot) : chan_try_recv(e.core, e.slot);
-        if (result >= Try::WouldBlock) continue;
+        if (result >= Try::WouldBlock) continue; // somebody was faster
         if (e.is_send && result == Try::Closed) panic_send_on_closed();
         e.ok = result == Try::Done;
         return index;
     }
-    return kSelectDefault;
 }
 
 bool any_ready(const Selecting& s) noexcept {
     for (std::size_t i = 0; i < s.live; ++i) {
-        const SelectEntry& e = s.entries[s.waits[i].poll_order];
+        const SelectEntry& e = s.in_order(i);
         if (is_ready(e, e.core->flags.load(std::memory_order_relaxed))) return true;
     }
     return false;
@@ -159,15 +155,14 @@ bool any_ready(const Selecting& s) noexcept {
 
 void enqueue(Selecting& s, Waiter& self) noexcept {
     for (std::size_t i = 0; i < s.live; ++i) {
-        std::uint32_t index = s.waits[i].lock_order;
-        SelectEntry& e = s.entries[index];
-        ChanWaiter& w = s.waits[i].waiter;
-        w.stand_for(self);
-        w.won = &s.won;
-        w.slot = e.slot;
-        w.case_index = index;
-        w.winner = &s.winner;
-        (e.is_send ? e.core->senders : e.core->receivers).push_back(w);
+        SelectEntry& e = s.in_order(i);
+        auto* w = new (&s.waiter_of(e)) ChanWaiter(Waiter::Unbound{});
+        w->stand_for(self);
+        w->won = &s.won;
+        w->slot = e.slot;
+        w->case_index = static_cast<std::size_t>(&e - s.entries);
+        w->winner = &s.winner;
+        (e.is_send ? e.core->senders : e.core->receivers).push_back(*w);
     }
 }
 
@@ -180,21 +175,23 @@ bool lock_if_none_ready(Selecting& s) noexcept {
     return false;
 }
 
-/// dequeue takes the waiters off all lists, the winner's having gone already; taking each lock also waits for commit_select to be through.
+/// dequeue takes the waiters off all lists, the winner's having gone already.
 void dequeue(Selecting& s) noexcept {
     if (planted(Bug::SelectKeepsWaiting)) return;
-    s.lock_all();
     for (std::size_t i = 0; i < s.live; ++i) {
-        SelectEntry& e = s.entries[s.waits[i].lock_order];
-        (e.is_send ? e.core->senders : e.core->receivers).remove(s.waits[i].waiter);
+        SelectEntry& e = s.in_order(i);
+        ChanWaiter& w = s.waiter_of(e);
+        if (&w == s.winner) continue;
+        e.core->lock.lock();
+        (e.is_send ? e.core->senders : e.core->receivers).remove(w);
+        e.core->lock.unlock();
     }
-    s.unlock_all();
 }
 
 bool commit_select(void* arg) {
     auto& s = *static_cast<Selecting*>(arg);
     bool locked = s.live != 0; // the channels' locks hold the frame; without any, the timer may let it go once armed
-    if (s.timed) timer_arm(s.timer, s.timer.when);
+    if (s.timer != nullptr) timer_arm(*s.timer, s.timer->when);
     if (locked) s.unlock_all();
     return true;
 }
@@ -202,35 +199,40 @@ bool commit_select(void* arg) {
 void on_timeout(TimerNode& node) {
     auto& t = static_cast<SelectTimer&>(node);
     if (!t.waiter->claim()) return;
-    *t.fired = true;
+    t.fired = true;
     ready(*t.waiter);
 }
 
 /// join_bubble makes a select of a bubble's fiber go by its clock, and says why it parks: durably if all its channels are the bubble's.
 WEIR_COLD WaitReason join_bubble(Selecting& s) noexcept {
-    s.timer.bubble = current_bubble();
-    if (s.timer.bubble == nullptr) return WaitReason::Select;
+    Bubble* bubble = current_bubble();
+    if (bubble == nullptr) return WaitReason::Select;
+    if (s.timer != nullptr) s.timer->bubble = bubble;
     for (std::size_t i = 0; i < s.live; ++i) {
         if (!s.locked(i)->is_bubbled()) return WaitReason::Select;
     }
     return WaitReason::SynctestSelect;
 }
 
-std::size_t wait(Selecting& s, std::int64_t timeout_ns, Waiter& self) {
+/// wait parks until a case has won, or the timer.
+void wait(Selecting& s, Waiter& self) {
     self.won = &s.won;
-    if (timeout_ns >= 0 && timeout_ns != INT64_MAX) {
-        s.timed = true;
-        s.timer.callback = on_timeout;
-        s.timer.waiter = &self;
-        s.timer.fired = &s.timer_fired;
-        s.timer.when = deadline_after(timeout_ns);
-    }
     WaitReason reason = WaitReason::Select;
     if (g_bubbles.load(std::memory_order_relaxed) != 0) [[unlikely]] reason = join_bubble(s);
-    park(self, s.live == 0 && !s.timed ? WaitReason::SelectNoCases : reason, commit_select, &s);
+    park(self, s.live == 0 && s.timer == nullptr ? WaitReason::SelectNoCases : reason, commit_select, &s);
     dequeue(s);
-    if (s.timed) timer_stop(s.timer);
-    return s.timer_fired ? kSelectTimeout : s.winner->case_index;
+}
+
+/// wait_until is wait with a limit; false when the timer won.
+bool wait_until(Selecting& s, std::int64_t when, Waiter& self) {
+    SelectTimer timer;
+    timer.callback = on_timeout;
+    timer.waiter = &self;
+    timer.when = when;
+    s.timer = &timer;
+    wait(s, self);
+    timer_stop(timer);
+    return !timer.fired;
 }
 
 } // namespace
@@ -238,12 +240,11 @@ std::size_t wait(Selecting& s, std::int64_t timeout_ns, Waiter& self) {
 std::size_t select_run(SelectEntry* entries, std::size_t n, bool has_default, std::int64_t timeout_ns, SelectWait* waits) {
     sched_point();
     Selecting s{entries, waits, n};
-    s.shuffle();
     bool polling = has_default || timeout_ns == 0;
     for (bool ordered = false;; ordered = true) {
         if (std::size_t index = ready_case(s); index != kSelectDefault) return index;
-        if (polling && s.live < 2) return has_default ? kSelectDefault : kSelectTimeout;
         if (!ordered) s.order_locks();
+        if (polling && s.live < 2) return has_default ? kSelectDefault : kSelectTimeout;
         // With several channels only a look at all of them at one moment tells that none was ready.
         if (lock_if_none_ready(s)) break;
     }
@@ -253,12 +254,15 @@ std::size_t select_run(SelectEntry* entries, std::size_t n, bool has_default, st
     }
     Waiter self;
     enqueue(s, self);
-    std::size_t won = wait(s, timeout_ns, self);
-    if (won == kSelectTimeout) return won;
-    SelectEntry& e = entries[won];
+    if (timeout_ns < 0 || timeout_ns == INT64_MAX) {
+        wait(s, self);
+    } else if (!wait_until(s, deadline_after(timeout_ns), self)) {
+        return kSelectTimeout;
+    }
+    SelectEntry& e = entries[s.winner->case_index];
     e.ok = s.winner->ok;
     if (e.is_send && !e.ok) panic_send_on_closed();
-    return won;
+    return s.winner->case_index;
 }
 
 } // namespace weir::detail

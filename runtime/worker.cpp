@@ -221,12 +221,21 @@ Fiber* Worker::steal() {
     return nullptr;
 }
 
+/// switches_within counts the victim's while the caller pauses. What it will soon come to by itself is not worth the cache lines that stealing moves.
+std::uint32_t switches_within(const Worker& victim, int pauses) noexcept {
+    const std::uint32_t before = victim.switches.load(std::memory_order_relaxed);
+    for (int i = 0; i < pauses; ++i) cpu_pause();
+    return victim.switches.load(std::memory_order_relaxed) - before;
+}
+
 Fiber* Worker::steal_from(Worker& victim) {
     Fiber* batch[RunQueue::kSize / 2 + 1];
     if (std::uint32_t n = victim.starts.steal(batch, StartStack::kSize / 2); n != 0) {
         for (std::uint32_t i = 1; i < n; ++i) push_start(batch[i]);
         return batch[0];
     }
+    const std::uint32_t waiting = victim.queue.size();
+    if (waiting == 0 || switches_within(victim, 2 * kPausesARound) >= waiting) return nullptr;
     std::uint32_t room = (RunQueue::kSize - queue.size()) / 2;
     std::uint32_t n = victim.queue.steal(batch, room + 1);
     if (n == 0) return nullptr;
@@ -249,9 +258,7 @@ Fiber* Worker::steal_from_detached() {
 /// over to each other is faster left alone.
 Fiber* Worker::steal_next(Worker& victim) {
     if (victim.next.peek() == nullptr) return nullptr;
-    std::uint32_t before = victim.switches.load(std::memory_order_relaxed);
-    for (int i = 0; i < 3 * kPausesARound; ++i) cpu_pause();
-    return victim.switches.load(std::memory_order_relaxed) == before ? victim.next.steal() : nullptr;
+    return switches_within(victim, 3 * kPausesARound) == 0 ? victim.next.steal() : nullptr;
 }
 
 bool Worker::start_spinning() noexcept {

@@ -67,7 +67,7 @@ template <class T, class F>
 class RecvCase {
 public:
     RecvCase(ChanCore* chan, F fn) : chan_(chan), fn_(std::move(fn)) {}
-    void fill(SelectEntry& e) noexcept { e = {chan_, false, in_.room(), false}; }
+    void fill(SelectEntry& e) noexcept { e = {chan_, false, in_.room(), false, 0}; }
     void finish(bool ok) { run_action<T>(fn_, in_, ok); }
     ChanCore* channel() const noexcept { return chan_; }
 
@@ -81,7 +81,7 @@ template <class F>
 class RecvCase<void, F> {
 public:
     RecvCase(ChanCore* chan, F fn) : chan_(chan), fn_(std::move(fn)) {}
-    void fill(SelectEntry& e) noexcept { e = {chan_, false, &unit_, false}; }
+    void fill(SelectEntry& e) noexcept { e = {chan_, false, &unit_, false, 0}; }
     void finish(bool ok) {
         if constexpr (std::is_invocable_v<F&, bool>) {
             fn_(ok);
@@ -101,7 +101,7 @@ template <class T, class F>
 class SendCase {
 public:
     SendCase(ChanCore* chan, T v, F fn) : chan_(chan), out_(std::move(v)), fn_(std::move(fn)) {}
-    void fill(SelectEntry& e) noexcept { e = {chan_, true, out_.slot(), false}; }
+    void fill(SelectEntry& e) noexcept { e = {chan_, true, out_.slot(), false, 0}; }
     void finish(bool) { fn_(); }
     ChanCore* channel() const noexcept { return chan_; }
 
@@ -115,7 +115,7 @@ template <class F>
 class SendCase<void, F> {
 public:
     SendCase(ChanCore* chan, F fn) : chan_(chan), fn_(std::move(fn)) {}
-    void fill(SelectEntry& e) noexcept { e = {chan_, true, &unit_, false}; }
+    void fill(SelectEntry& e) noexcept { e = {chan_, true, &unit_, false, 0}; }
     void finish(bool) { fn_(); }
     ChanCore* channel() const noexcept { return chan_; }
 

@@ -119,8 +119,9 @@ WEIR_API bool chan_recv(ChanCore* core, void* room);
 struct SelectEntry {
     ChanCore* core = nullptr; // null: never ready
     bool is_send = false;
-    void* slot = nullptr; // as ChanWaiter::slot
-    bool ok = false;      // out: of the case that won
+    void* slot = nullptr;         // as ChanWaiter::slot
+    bool ok = false;              // out: of the case that won
+    std::uint32_t lock_order = 0; // select's own: of the entry in this place, the index of the one whose channel is locked at this turn
 };
 
 constexpr std::size_t kSelectDefault = static_cast<std::size_t>(-1);
@@ -129,14 +130,13 @@ constexpr std::size_t kSelectTimeout = static_cast<std::size_t>(-2);
 /// select_run runs one case of entries[0..n): fair among those that are ready. With `has_default`, kSelectDefault when none is; with timeout_ns
 /// >= 0, kSelectTimeout when none is in that time; otherwise blocks. `scratch` is room for n SelectWaits. Panics when the case is a
 /// send on a closed channel.
-struct SelectWait;
+union SelectWait;
 WEIR_API std::size_t select_run(SelectEntry* entries, std::size_t n, bool has_default, std::int64_t timeout_ns, SelectWait* scratch);
 
-/// SelectWait is what a select needs per case while it runs: order, lock, waiter.
-struct SelectWait {
-    ChanWaiter waiter{Waiter::Unbound{}};
-    std::uint32_t poll_order = 0;
-    std::uint32_t lock_order = 0;
+/// SelectWait is room for the waiter of a case, which exists from when the select has to block.
+union SelectWait {
+    SelectWait() noexcept {}
+    ChanWaiter waiter;
 };
 
 } // namespace weir::detail
