@@ -12,6 +12,7 @@ namespace {
 constexpr std::int64_t kTick = 10'000'000;      // ns
 constexpr int kIdleTicks = 20;                  // quiet ticks before the monitor itself sleeps
 constexpr std::size_t kTrimPerTick = 2000;
+constexpr unsigned kTrimPeriod = 100;           // ticks: a stack that nobody has wanted for so long is spare
 
 } // namespace
 
@@ -43,7 +44,7 @@ void Monitor::main() {
     }
 }
 
-/// look checks every worker; false when none runs anything.
+/// look checks every worker; false when none runs anything and nothing is left to do.
 bool Monitor::look() {
     bool active = false;
     bool work_waits = sched_.any_work();
@@ -58,8 +59,8 @@ bool Monitor::look() {
         look_at(w, seen_[i], work_waits);
     }
     if (active) look_after_idle_duties();
-    stack_trim(kTrimPerTick);
-    return active;
+    const bool trims = stack_trim(kTrimPerTick, ++ticks_ % kTrimPeriod == 0);
+    return active || trims;
 }
 
 void Monitor::look_at(Worker& w, Seen& seen, bool work_waits) {

@@ -35,6 +35,7 @@ private:
 
     Scheduler& sched_;
     std::vector<Seen> seen_;
+    unsigned ticks_ = 0;
     std::atomic<std::uint32_t> stop_{0}; // futex
     std::thread thread_;
 };

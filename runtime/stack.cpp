@@ -45,6 +45,8 @@ struct Pool {
     RuntimeLock lock;
     Stack* warm = nullptr;  // open windows, pages resident
     std::size_t warm_count = 0;
+    std::size_t least_warm = 0; // the smallest warm_count in this period
+    std::size_t spare = 0;      // warm ones to be given back: so many were not wanted in the last period
     Stack* cold = nullptr;  // guarded, no pages
     Region* region = nullptr; // the region that unused slots come from
     std::size_t used = 0;   // slots of it handed out
@@ -162,7 +164,7 @@ bool guard_slot(Stack& s) noexcept {
 Stack* take_one(Pool& pool, std::size_t size_class) {
     if (Stack* s = pool.warm; s != nullptr) {
         pool.warm = s->next;
-        --pool.warm_count;
+        pool.least_warm = std::min(pool.least_warm, --pool.warm_count);
         return s;
     }
     if (Stack* s = pool.cold; s != nullptr) {
@@ -270,25 +272,47 @@ WEIR_NO_TSAN void stack_shrink(Stack& s, std::size_t window) noexcept {
     if (to >= s.floor()) s.overflow = Overflow::None;
 }
 
-void stack_trim(std::size_t max_stacks) noexcept {
-    constexpr std::size_t kept = kResidentCap / kPage;
+namespace {
+
+constexpr std::size_t kKeptWarm = kResidentCap / kPage;
+
+/// begin_period finds out what was spare in the one that ends.
+void begin_period(Pool& pool) noexcept {
+    std::lock_guard hold(pool.lock);
+    pool.spare = std::max(pool.least_warm, kKeptWarm) - kKeptWarm;
+    pool.least_warm = pool.warm_count;
+}
+
+/// take_spare takes a warm stack to be given back; null when none is spare.
+Stack* take_spare(Pool& pool) noexcept {
+    std::lock_guard hold(pool.lock);
+    if (pool.spare == 0 || pool.warm_count <= kKeptWarm) return nullptr;
+    --pool.spare;
+    return take_one(pool, 0);
+}
+
+bool holds_too_much(Pool& pool) noexcept {
+    std::lock_guard hold(pool.lock);
+    return pool.warm_count > kKeptWarm;
+}
+
+} // namespace
+
+bool stack_trim(std::size_t max_stacks, bool new_period) noexcept {
+    bool more = false;
     for (Pool& pool : g_pools) {
+        if (new_period) begin_period(pool);
         for (std::size_t i = 0; i < max_stacks; ++i) {
-            Stack* s;
-            {
-                std::lock_guard hold(pool.lock);
-                if (pool.warm_count <= kept) break;
-                s = pool.warm;
-                pool.warm = s->next;
-                --pool.warm_count;
-            }
+            Stack* s = take_spare(pool);
+            if (s == nullptr) break;
             char* window = s->window.load(std::memory_order_relaxed);
             madvise(window, static_cast<std::size_t>(s->top - window), MADV_DONTNEED);
-            std::lock_guard hold(pool.lock);
-            s->next = pool.cold;
-            pool.cold = s;
+            s->next = nullptr;
+            put_cold(pool, s);
         }
+        more |= holds_too_much(pool);
     }
+    return more;
 }
 
 WEIR_NO_TSAN Stack* stack_of(const void* address) noexcept {

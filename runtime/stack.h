@@ -86,8 +86,9 @@ void stack_recycle(Stack* list, std::size_t size_class) noexcept;
 /// stack_shrink closes a grown window again and gives its memory back.
 void stack_shrink(Stack& stack, std::size_t window) noexcept;
 
-/// stack_trim gives memory of pooled stacks beyond the resident cap back to the system; a bounded number a call. The monitor's work.
-void stack_trim(std::size_t max_stacks) noexcept;
+/// stack_trim gives memory of pooled stacks beyond the resident cap back to the system: of those that nobody has wanted between the last two
+/// calls with `new_period`, a bounded number a call. True while there is more to be given back, now or in a later period. The monitor's work.
+bool stack_trim(std::size_t max_stacks, bool new_period) noexcept;
 
 enum class Growth : std::uint8_t {
     NotGrowth, // no address that the stack may grow to

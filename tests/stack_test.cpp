@@ -15,6 +15,7 @@
 
 #include <weir/chan.h>
 #include <weir/defer.h>
+#include <weir/waitgroup.h>
 
 TEST_SUITE_BEGIN("stack");
 
@@ -232,6 +233,20 @@ TEST_CASE("a grown stack gives its memory back when its fiber has ended") {
         const std::size_t peak = deep(500); // 100 MiB
         CHECK(peak > before + 80_MiB);
         CHECK(eventually([&] { return resident_bytes() < before + 40_MiB; }));
+    });
+}
+
+TEST_CASE("after a peak the stacks' memory goes back to the system, all but 256 MiB, although nothing runs any more") {
+    if (slow_build()) return; // sanitizers keep memory of their own for each stack
+    with_workers(2, [] {
+        const auto before = resident_bytes();
+        weir::chan<void> release;
+        weir::WaitGroup parked;
+        for (int i = 0; i < 150'000; ++i) parked.go([=] { release.recv(); });
+        CHECK(eventually([&] { return resident_bytes() > before + 550_MiB; }));
+        release.close();
+        parked.wait();
+        CHECK(eventually([&] { return resident_bytes() < before + 450_MiB; }, 30s));
     });
 }
 
