@@ -16,12 +16,12 @@ constexpr std::size_t kLargestRing = std::size_t{1} << 40; // bytes; beyond it a
 
 } // namespace
 
-ChanCore::ChanCore(const ElementType& element, std::size_t cap) : capacity(cap), type(element) {
+ChanCore::ChanCore(const ElementType& element, std::size_t cap) : plain(element.plain), capacity(cap), type(element) {
     if (cap > 0) ring = static_cast<std::byte*>(allocate(cap * element.size, element.align));
 }
 
 ChanCore::~ChanCore() {
-    for (std::size_t i = 0; i < count.load(std::memory_order_relaxed); ++i) type.destroy(slot(i));
+    for (std::size_t i = 0; i < count.load(std::memory_order_relaxed); ++i) destroy_element(slot(i));
     if (ring != nullptr) deallocate(ring);
 }
 
@@ -114,14 +114,14 @@ WEIR_ALWAYS_INLINE Try send_open(ChanCore* c, void* value) noexcept {
     if (!c->receivers.empty()) {
         if (ChanWaiter* r = ChanCore::first(c->receivers)) {
             c->lock.unlock();
-            c->type.move(r->slot, value);
+            c->move(r->slot, value);
             complete(*r);
             return Try::Done;
         }
     }
     std::size_t count = c->count.load(std::memory_order_relaxed);
     if (count == c->capacity) return Try::WouldBlock;
-    c->type.move(c->slot(count), value);
+    c->move(c->slot(count), value);
     c->count.store(count + 1, std::memory_order_relaxed);
     c->lock.unlock();
     return Try::Done;
@@ -132,8 +132,8 @@ WEIR_ALWAYS_INLINE Try recv_open(ChanCore* c, void* room) noexcept {
     std::size_t count = c->count.load(std::memory_order_relaxed);
     if (count > 0) {
         void* from = c->slot(0);
-        c->type.move(room, from);
-        c->type.destroy(from);
+        c->move(room, from);
+        c->destroy_element(from);
         ChanWaiter* s = c->senders.empty() || planted(Bug::ChanStrandsSender) ? nullptr : ChanCore::first(c->senders);
         c->advance();
         if (s == nullptr) {
@@ -141,7 +141,7 @@ WEIR_ALWAYS_INLINE Try recv_open(ChanCore* c, void* room) noexcept {
             c->lock.unlock();
             return Try::Done;
         }
-        c->type.move(c->slot(count - 1), s->slot); // the ring was full: a waiting sender's value goes behind the others
+        c->move(c->slot(count - 1), s->slot); // the ring was full: a waiting sender's value goes behind the others
         c->lock.unlock();
         complete(*s);
         return Try::Done;
@@ -149,7 +149,7 @@ WEIR_ALWAYS_INLINE Try recv_open(ChanCore* c, void* room) noexcept {
     if (!c->senders.empty()) {
         if (ChanWaiter* s = ChanCore::first(c->senders)) {
             c->lock.unlock();
-            c->type.move(room, s->slot);
+            c->move(room, s->slot);
             complete(*s);
             return Try::Done;
         }

@@ -87,7 +87,7 @@ WEIR_COLD void inherit_bubble(const Fiber& parent, Fiber& child) {
     if (Bubble* b = bubble_of(parent)) b->join(child);
 }
 
-void park_thread(Waiter& self, ParkCommit commit, void* arg) noexcept {
+WEIR_COLD void park_thread(Waiter& self, ParkCommit commit, void* arg) noexcept {
     if (!commit(arg)) return;
     std::atomic<std::uint32_t>& word = *self.signal;
     while (word.load(std::memory_order_acquire) == 0) futex_wait(word, 0); // acquire: pairs with the release in ready()
@@ -285,14 +285,13 @@ void park_forever(WaitReason reason) noexcept {
     }
 }
 
-void ready(Waiter& waiter) noexcept {
-    if (Fiber* f = waiter.fiber; f != nullptr) [[likely]] return make_runnable(f, true);
+namespace {
+
+WEIR_COLD void ready_thread(Waiter& waiter) noexcept {
     std::atomic<std::uint32_t>* word = waiter.signal;
     word->store(1, std::memory_order_release); // release: pairs with the acquire in park_thread(); the waiter may go at once
     futex_wake(*word, 1);
 }
-
-namespace {
 
 /// wake_tied does what is special about waking a fiber with ties. True when that was all.
 WEIR_COLD bool wake_tied(Fiber* f) noexcept {
@@ -327,6 +326,11 @@ void make_runnable(Fiber* f, bool hot) noexcept {
         w->push(f);
     }
     w->sched.notify();
+}
+
+void ready(Waiter& waiter) noexcept {
+    if (Fiber* f = waiter.fiber; f != nullptr) [[likely]] return make_runnable(f, true);
+    ready_thread(waiter);
 }
 
 // ---- sleeping and yielding ----

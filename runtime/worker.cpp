@@ -443,8 +443,11 @@ void Worker::push_start(Fiber* f) noexcept {
 }
 
 void Worker::push_next(Fiber* f) noexcept {
-    Fiber* old = next.put(f);
-    if (old == nullptr) return;
+    if (Fiber* old = next.put(f)) push_displaced(old);
+}
+
+/// push_displaced queues what has lost its place in `next`.
+WEIR_NOINLINE void Worker::push_displaced(Fiber* old) noexcept {
     if (old->context != nullptr) return push(old);
     old->parked_since.store(sched.coarse_now.load(std::memory_order_relaxed), std::memory_order_relaxed);
     push_start(old);

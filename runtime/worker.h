@@ -127,6 +127,7 @@ private:
     Fiber* pick_queued() noexcept;
     Fiber* pick_in_turn() noexcept;
     Fiber* pick_overdue(std::int64_t now) noexcept;
+    void push_displaced(Fiber* old) noexcept;
     void push_start(Fiber* f) noexcept;
     Fiber* look_everywhere();
     Fiber* look_nearby(bool global_first);

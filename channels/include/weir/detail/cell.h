@@ -27,6 +27,7 @@ inline constexpr ElementType kElementType{
     alignof(C),
     [](void* to, void* from) noexcept { new (to) C(std::move(*static_cast<C*>(from))); },
     [](void* value) noexcept { static_cast<C*>(value)->~C(); },
+    std::is_trivially_copyable_v<C> && (sizeof(C) == 4 || sizeof(C) == 8) ? sizeof(C) : 0,
 };
 
 [[noreturn]] WEIR_API void panic_send_on_closed();

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include <weir/detail/biased_lock.h>
 #include <weir/detail/bubble.h>
@@ -26,6 +27,7 @@ struct ElementType {
     std::size_t align;
     void (*move)(void* to, void* from) noexcept;
     void (*destroy)(void* value) noexcept;
+    std::uint8_t plain; // 4 or 8: so many bytes, to be copied and not destroyed, as numbers and pointers are; 0: for the functions
 };
 
 /// ChanWaiter is a fiber (or thread) waiting in a channel's list, alone or as one case of a select.
@@ -49,6 +51,7 @@ struct WEIR_API ChanCore {
 
     BiasedLock lock;
     std::atomic<std::uint8_t> flags{0};   // 0 as a rule. kClosed is set under lock, kBubbled before the channel is shared
+    const std::uint8_t plain;             // the element type's
     std::atomic<std::uint32_t> refs{1};
     std::atomic<std::size_t> count{0};    // written under lock
     std::size_t head = 0;                 // guarded by lock
@@ -75,6 +78,19 @@ struct WEIR_API ChanCore {
     /// is_foreign tells whether the caller must not touch it.
     bool is_foreign() const noexcept { return is_bubbled() && bubble_id != current_bubble_id(); }
 
+    /// move constructs an element at `to` from the one at `from`.
+    WEIR_ALWAYS_INLINE void move(void* to, void* from) const noexcept {
+        if (plain == 8) {
+            std::memcpy(to, from, 8);
+        } else if (plain == 4) {
+            std::memcpy(to, from, 4);
+        } else {
+            type.move(to, from);
+        }
+    }
+    WEIR_ALWAYS_INLINE void destroy_element(void* value) const noexcept {
+        if (plain == 0) type.destroy(value);
+    }
     void* slot(std::size_t i) noexcept {
         std::size_t at = head + i;
         return ring + (at >= capacity ? at - capacity : at) * type.size;
