@@ -48,41 +48,31 @@ WEIR_COLD void check_close(ChanCore& c) {
     if (c.is_closed()) panic_unlocked(c, "close of closed channel");
 }
 
-/// Woken is some of those that a close wakes. Few at a time: each lies on a stack of its own, which has most likely left the caches, and is
-/// wanted twice, by who takes it off its list and by who readies it.
-struct Woken {
-    static constexpr std::size_t kMost = 32;
-    ChanWaiter* waiters[kMost];
-    std::size_t count = 0;
+/// refuse wakes a waiter whose channel has been closed.
+void refuse(ChanWaiter& w) noexcept {
+    w.ok = false;
+    if (w.winner != nullptr) *w.winner = &w;
+    ready(w);
+}
 
-    void take(WaitList& list) noexcept {
-        while (count < kMost) {
-            ChanWaiter* w = ChanCore::first(list);
-            if (w == nullptr) return;
-            __builtin_prefetch(w->fiber, 1);
-            waiters[count++] = w;
-            if (planted(Bug::CloseWakesOne)) return;
-        }
-    }
-    void ready_all() const noexcept {
-        for (std::size_t i = 0; i < count; ++i) {
-            ChanWaiter& w = *waiters[i];
-            w.ok = false;
-            if (w.winner != nullptr) *w.winner = &w;
-            ready(w);
-        }
-    }
-};
-
-/// wake_all wakes those that wait for a channel which has just been closed, so that no more can come. Its lock is held, and released.
-void wake_all(ChanCore& core) noexcept {
+/// refuse_receivers wakes those that wait to receive from a channel which has just been closed, so that no more can come. Its lock is held, and
+/// released. Few at a time: each lies on a stack of its own, which has most likely left the caches, and is wanted twice, by who takes
+/// it off the list and by who readies it.
+void refuse_receivers(ChanCore& core) noexcept {
+    constexpr std::size_t kAtOnce = 32;
     for (;;) {
-        Woken woken;
-        woken.take(core.receivers);
-        woken.take(core.senders);
+        ChanWaiter* taken[kAtOnce];
+        std::size_t n = 0;
+        while (n < kAtOnce && !(planted(Bug::CloseWakesOne) && n == 1)) {
+            ChanWaiter* w = ChanCore::first(core.receivers);
+            if (w == nullptr) break;
+            __builtin_prefetch(w->fiber, 1);
+            taken[n++] = w;
+        }
+        const bool more = n == kAtOnce && !core.receivers.empty(); // if not, the last one woken may let the channel go
         core.lock.unlock();
-        woken.ready_all();
-        if (woken.count < Woken::kMost) return;
+        for (std::size_t i = 0; i < n; ++i) refuse(*taken[i]);
+        if (!more) return;
         core.lock.lock();
     }
 }
@@ -97,7 +87,10 @@ void chan_close(ChanCore* core) {
     if (flags != 0) [[unlikely]]
         check_close(*core);
     core->flags.store(flags | ChanCore::kClosed, std::memory_order_release);
-    wake_all(*core);
+    WaitList senders; // at once: none of their values may come to lie in the channel any more
+    while (ChanWaiter* w = ChanCore::first(core->senders)) senders.push_back(*w);
+    refuse_receivers(*core);
+    while (Waiter* w = senders.pop_front()) refuse(static_cast<ChanWaiter&>(*w));
 }
 
 namespace {

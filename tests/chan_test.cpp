@@ -16,7 +16,9 @@
 
 #include <weir/chan.h>
 #include <weir/defer.h>
+#include <weir/explore.h>
 #include <weir/select.h>
+#include <weir/waitgroup.h>
 
 TEST_SUITE_BEGIN("chan");
 
@@ -488,6 +490,58 @@ TEST_CASE("a channel is a shared handle: copies are the same channel") {
         CHECK(b != weir::nil);
         b.send(6);
         CHECK(b.recv() == 6);
+    });
+}
+
+TEST_CASE("close refuses all waiting senders at one moment: none gets through once another has been refused") {
+    weir::explore(static_cast<int>(stress(500)), [] {
+        weir::chan<int> c(1);
+        bool refused = false;
+        weir::WaitGroup all;
+        for (int i = 0; i < 40; ++i) {
+            all.go([&] {
+                weir::defer note([&] {
+                    if (weir::recover()) refused = true;
+                });
+                for (;;) c.send(1);
+            });
+        }
+        for (int i = 0; i < 100; ++i) weir::yield();
+        int late = 0;
+        all.go([&] {
+            for (bool ok = true; ok;) {
+                const bool after = refused;
+                ok = c.recv_ok().second;
+                late += after && ok;
+            }
+        });
+        c.close();
+        all.wait();
+        if (late > 1) weir::panic("values got through after a sender had been refused"); // one lay in the channel
+    });
+}
+
+TEST_CASE("close wakes every receiver, and does not touch the channel once the last has been woken") {
+    each_workers([] {
+        for (const int receivers : {1, 31, 32, 33, 64, 100}) {
+            auto c = std::make_unique<weir::chan<void>>();
+            std::atomic<int> about{0}, woken{0};
+            std::atomic<bool> closed{false};
+            for (int i = 0; i < receivers; ++i) {
+                weir::go([&, receivers] {
+                    ++about;
+                    c->recv();
+                    if (++woken == receivers) c.reset(); // frees it, maybe within close()
+                });
+            }
+            CHECK(eventually([&] { return about == receivers; }));
+            weir::yield();
+            weir::go([&closed, chan = c.get()] {
+                chan->close();
+                closed = true;
+            });
+            CHECK(eventually([&] { return woken == receivers && closed; }));
+        }
     });
 }
 
