@@ -1,29 +1,11 @@
 """The figures as text: progress lines, the Markdown tables, the README's section."""
 
 import limits
+import standing
+from figures import ratio, spread, with_ratio
 
 BEGIN = "<!-- figures: written by perf/run --update-readme -->"
 END = "<!-- end of figures -->"
-
-
-def number(value):
-    """Three digits that matter."""
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
-
-
-def spread(side):
-    """Median (min-max), or nothing when that side does not have the workload."""
-    if not side:
-        return ""
-    if len(side["samples"]) == 1:
-        return number(side["median"])
-    return f"{number(side['median'])} ({number(side['min'])}-{number(side['max'])})"
-
-
-def ratio(row, key):
-    return f"{row['ratios'][key]:.2f}" if key in row["ratios"] else ""
 
 
 def progress_header():
@@ -36,19 +18,12 @@ def progress_line(row, chosen):
     return f"{row['name']:<28} {row['procs']:>7}  {weir:>26}  {go:>28}  {row['unit']:<6}  {ratio(row, 'go'):>7}  {', '.join(others)}".rstrip()
 
 
-def with_ratio(row, key):
-    """The median and, in brackets, its ratio to weir's."""
-    if key not in row["sides"]:
-        return ""
-    return number(row["sides"][key]["median"]) + (f" ({number(row['ratios'][key])})" if key in row["ratios"] else "")
-
-
 def markdown(result):
-    """A table for each worker count, the line that says what it was measured on, and the machine's limits."""
+    """A table for each worker count, the line that says what it was measured on, where weir stands, and the machine's limits."""
     parts = [table(result, procs) for procs in sorted({row["procs"] for row in result["rows"]})]
     notes = ["No figure: " + note.splitlines()[0] for note in result["notes"]]
     missing = [f"Left out: {key}: {why}" for key, why in result["missing"].items()]
-    return "\n\n".join([*parts, provenance(result), *notes, *missing, limits.markdown(result)])
+    return "\n\n".join([*parts, provenance(result), *notes, *missing, standing.markdown(result), limits.markdown(result)])
 
 
 def table(result, procs):

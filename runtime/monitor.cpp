@@ -40,13 +40,15 @@ void Monitor::main() {
             futex_wait(sched_.monitor_wake, 0);
         }
         sched_.monitor_asleep.store(false, std::memory_order_relaxed);
-        quiet = 0;
+        // A worker that wakes only to look whether all wait for each other runs nothing: the next tick shows that, and the monitor sleeps on.
+        quiet = kIdleTicks - 1;
     }
 }
 
-/// look checks every worker; false when none runs anything and nothing is left to do.
+/// look checks every worker; false when none has run anything since the last look, and nothing is left to do.
 bool Monitor::look() {
-    bool active = false;
+    bool running = false;
+    bool ran = false;
     bool work_waits = sched_.any_work();
     std::int64_t now = mono_now();
     if (sched_.next_timer() <= now) work_waits = true;
@@ -54,13 +56,17 @@ bool Monitor::look() {
     seen_.resize(std::max(seen_.size(), count));
     for (std::size_t i = 0; i < count; ++i) {
         Worker& w = *sched_.workers[i].load(std::memory_order_relaxed);
-        if (!w.running.load(std::memory_order_relaxed)) continue;
-        active = true;
-        look_at(w, seen_[i], work_waits);
+        if (w.running.load(std::memory_order_relaxed)) {
+            running = true;
+            look_at(w, seen_[i], work_waits);
+        } else if (const std::uint32_t switches = w.switches.load(std::memory_order_relaxed); switches != seen_[i].switches) {
+            ran = true;
+            seen_[i].switches = switches;
+        }
     }
-    if (active) look_after_idle_duties();
+    if (running) look_after_idle_duties();
     const bool trims = stack_trim(kTrimPerTick, ++ticks_ % kTrimPeriod == 0);
-    return active || trims;
+    return running || ran || trims;
 }
 
 void Monitor::look_at(Worker& w, Seen& seen, bool work_waits) {

@@ -87,11 +87,23 @@ WEIR_COLD void inherit_bubble(const Fiber& parent, Fiber& child) {
     if (Bubble* b = bubble_of(parent)) b->join(child);
 }
 
+// A plain thread's word: from kWaiting to kReadied, or by kAsleep to there, and back once it goes on.
+constexpr std::uint32_t kWaiting = 0;
+constexpr std::uint32_t kReadied = 1;
+constexpr std::uint32_t kAsleep = 2;
+
+/// park_thread looks for 10 us before it sleeps: waking a thread that sleeps takes longer than that, and whoever does it a system call.
 WEIR_COLD void park_thread(Waiter& self, ParkCommit commit, void* arg) noexcept {
+    constexpr int kLooks = 400;
     if (!commit(arg)) return;
     std::atomic<std::uint32_t>& word = *self.signal;
-    while (word.load(std::memory_order_acquire) == 0) futex_wait(word, 0); // acquire: pairs with the release in ready()
-    word.store(0, std::memory_order_relaxed);
+    for (int look = 0; look < kLooks && word.load(std::memory_order_relaxed) == kWaiting; ++look) cpu_pause();
+    std::uint32_t state = kWaiting;
+    // acquire, here and below: pairs with the release in ready().
+    if (word.compare_exchange_strong(state, kAsleep, std::memory_order_acquire)) {
+        while (word.load(std::memory_order_acquire) == kAsleep) futex_wait(word, kAsleep);
+    }
+    word.store(kWaiting, std::memory_order_relaxed);
 }
 
 template <class Lock>
@@ -289,8 +301,8 @@ namespace {
 
 WEIR_COLD void ready_thread(Waiter& waiter) noexcept {
     std::atomic<std::uint32_t>* word = waiter.signal;
-    word->store(1, std::memory_order_release); // release: pairs with the acquire in park_thread(); the waiter may go at once
-    futex_wake(*word, 1);
+    // release: pairs with the acquire in park_thread(); the waiter may go at once
+    if (word->exchange(kReadied, std::memory_order_release) == kAsleep) futex_wake(*word, 1);
 }
 
 /// wake_tied does what is special about waking a fiber with ties. True when that was all.

@@ -1,16 +1,30 @@
 #include <weir/rwmutex.h>
 
-#include <weir/detail/contention.h>
 #include <weir/detail/planted.h>
 #include <weir/detail/sched_point.h>
 #include <weir/panic.h>
+#include <weir/runtime.h>
 
 namespace weir {
 
 using detail::WaitReason;
 
+namespace {
+
+// How often an operation that finds the mutex busy waits for its turn and tries again, before it counts itself in and parks. That many, because one
+// that parks has all the others park as well: each finds a writer waiting, or wakes as a reader that has not run yet and holds up the next writer.
+constexpr int kRounds = 8;
+
+/// rounds: with one worker the holder cannot be running, unless it is a plain thread.
+int rounds() noexcept { return max_procs() > 1 ? kRounds : 1; }
+
+} // namespace
+
 void RWMutex::lock_shared_slow() noexcept {
-    detail::stand_back(readers_);
+    for (int round = rounds(); round > 0; --round) {
+        turns_.take(readers_);
+        if (try_lock_shared()) return;
+    }
     // Counted, for good: the writer's unlock lets in as many as it finds. acquire: as in lock_shared().
     if (readers_.fetch_add(1, std::memory_order_acquire) < 0) reader_gate_.acquire(WaitReason::RWMutexRLock);
 }
@@ -23,8 +37,10 @@ void RWMutex::unlock_shared_slow(std::int32_t r) noexcept {
 }
 
 void RWMutex::lock_slow() noexcept {
-    detail::stand_back(readers_);
-    if (try_lock()) return;
+    for (int round = rounds(); round > 0; --round) {
+        turns_.take(readers_);
+        if (readers_.load(std::memory_order_relaxed) == 0 && try_lock()) return;
+    }
     writers_.lock();
     // From here on new readers wait, and no writer is quicker. acquire: pairs with the releases in unlock_shared() and unlock().
     const std::int32_t holding = readers_.fetch_sub(kMaxReaders, std::memory_order_acq_rel);

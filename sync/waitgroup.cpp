@@ -6,6 +6,12 @@
 
 namespace weir {
 
+/// add_contended returns the state before.
+std::uint64_t WaitGroup::add_contended(int n) noexcept {
+    turns_.take(state_);
+    return state_.fetch_add(pack(n), std::memory_order_acq_rel); // acq_rel: as in add()
+}
+
 void WaitGroup::add_slow(std::int32_t count) {
     if (count < 0) panic("sync: negative WaitGroup counter");
     if (count != 0) panic("sync: WaitGroup misuse: Add called concurrently with Wait");

@@ -7,7 +7,7 @@
 #include <boost/fiber/operations.hpp>
 #include <boost/fiber/unbuffered_channel.hpp>
 
-#include "memory.h"
+#include "usage.h"
 #include "workloads.h"
 
 namespace perf {

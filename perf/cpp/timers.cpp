@@ -3,8 +3,6 @@
 #include <chrono>
 #include <vector>
 
-#include <sys/resource.h>
-
 #include <weir/chan.h>
 #include <weir/go.h>
 #include <weir/select.h>
@@ -12,6 +10,7 @@
 #include <weir/ticker.h>
 #include <weir/waitgroup.h>
 
+#include "usage.h"
 #include "workloads.h"
 
 namespace perf {
@@ -19,14 +18,6 @@ namespace perf {
 using namespace std::chrono_literals;
 
 namespace {
-
-/// cpu_time is the processor time this process has used, user and system.
-Clock::duration cpu_time() {
-    rusage use{};
-    getrusage(RUSAGE_SELF, &use);
-    return std::chrono::seconds(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
-           std::chrono::microseconds(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
-}
 
 void sleepers(Bench& bench, std::int64_t n, int naps) {
     std::vector<std::int32_t> napped(static_cast<std::size_t>(n));

@@ -71,8 +71,13 @@ void skynet_million(Bench& bench);
 void sieve_4000(Bench& bench);
 void fib_27(Bench& bench);
 
+// shape.cpp
+void shape_yield(Bench& bench);
+void shape_channels(Bench& bench);
+
 // parked.cpp
 void parked_million(Bench& bench);
+void idle_million(Bench& bench);
 
 // timers.cpp
 void timers_100k(Bench& bench);

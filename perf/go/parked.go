@@ -1,4 +1,4 @@
-// A million goroutines parked on one channel: what each costs in memory, to create, and to wake and join.
+// A million goroutines parked on one channel: what each costs in memory, to create, and to wake and join, and what they cost while nothing happens.
 package main
 
 import (
@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -68,4 +69,45 @@ func parkedMillion(b *bench) {
 	left.Wait()
 	b.report("wake", nsEach(time.Since(start), n), "ns", n)
 	b.expect("fibers woken", marked(slots, 1), n)
+}
+
+// systemSleep blocks the OS thread, so that the runtime has no timer of its own to wake for.
+func systemSleep(d time.Duration) {
+	for rest := syscall.NsecToTimespec(d.Nanoseconds()); syscall.Nanosleep(&rest, &rest) == syscall.EINTR; {
+	}
+}
+
+// idleMillion: the processor time used while a million goroutines are parked. Taken in a system call, the nearest to a plain thread that Go has;
+// whatever is still to be done about the goroutines' creation has half a second.
+func idleMillion(b *bench) {
+	n := b.count(1_000_000, 1000)
+	nap := time.Duration(b.count(2000, 100)) * time.Millisecond
+	woken := 0 // guarded by mu
+	var mu sync.Mutex
+	gate := make(chan struct{})
+	var arrived, left sync.WaitGroup
+	arrived.Add(n)
+	left.Add(n)
+	for i := 0; i < n; i++ {
+		go func() {
+			defer left.Done()
+			arrived.Done()
+			<-gate
+			mu.Lock()
+			defer mu.Unlock()
+			woken++
+		}()
+	}
+	arrived.Wait()
+	systemSleep(nap / 4)
+
+	start := time.Now()
+	before := cpuTime()
+	systemSleep(nap)
+	used := cpuTime() - before
+	b.report("", float64(used.Nanoseconds())/1e3/time.Since(start).Seconds(), "CPU us/s", n)
+
+	close(gate)
+	left.Wait()
+	b.expect("fibers woken", woken, n)
 }

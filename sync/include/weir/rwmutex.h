@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include <weir/detail/config.h>
+#include <weir/detail/contention.h>
 #include <weir/detail/sched_point.h>
 #include <weir/detail/sema.h>
 #include <weir/mutex.h>
@@ -30,7 +31,7 @@ public:
 
     /// lock blocks until neither a reader nor a writer holds the mutex ("sync.RWMutex.Lock").
     void lock() noexcept {
-        if (!try_lock()) [[unlikely]]
+        if (turns_.wanted() || !try_lock()) [[unlikely]]
             lock_slow();
     }
     /// try_lock takes it for writing if nobody holds it.
@@ -56,7 +57,7 @@ public:
         detail::sched_point();
         std::int32_t r = readers_.load(std::memory_order_relaxed);
         // acquire: pairs with the release in unlock().
-        if (r < 0 || !readers_.compare_exchange_strong(r, r + 1, std::memory_order_acquire, std::memory_order_relaxed)) [[unlikely]]
+        if (r < 0 || turns_.wanted() || !readers_.compare_exchange_strong(r, r + 1, std::memory_order_acquire, std::memory_order_relaxed)) [[unlikely]]
             lock_shared_slow();
     }
     /// try_lock_shared takes it for reading unless a writer holds it or waits.
@@ -92,6 +93,7 @@ private:
     // most two are counted in readers_: one that was there first and holds it, and the first of the queue.
     std::atomic<std::int32_t> readers_{0};   // readers that hold it or wait; less kMaxReaders for each writer counted
     std::atomic<std::int32_t> departing_{0}; // readers whose end the waiting writer still needs
+    detail::Turns turns_;                    // at readers_
     bool queued_ = false;                    // the writer that holds it holds writers_ too; guarded by the mutex itself
     Mutex writers_;                          // the queue: held by its first
     detail::Sema writer_gate_;               // the first of the queue waits here, for readers and the writer before it

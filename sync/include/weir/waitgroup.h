@@ -17,6 +17,7 @@
 #include <weir/defer.h>
 #include <weir/detail/bubble.h>
 #include <weir/detail/config.h>
+#include <weir/detail/contention.h>
 #include <weir/detail/park.h>
 #include <weir/detail/sched_point.h>
 #include <weir/detail/spinlock.h>
@@ -38,7 +39,10 @@ public:
         detail::sched_point();
         if (n > 0 && detail::g_bubbles.load(std::memory_order_relaxed) != 0) [[unlikely]] join_bubble();
         // acq_rel: the one that reaches zero has seen what all the others did, and passes it on to wait().
-        const std::uint64_t s = state_.fetch_add(pack(n), std::memory_order_acq_rel) + pack(n);
+        std::uint64_t s = state_.load(std::memory_order_relaxed);
+        if (turns_.wanted() || !state_.compare_exchange_strong(s, s + pack(n), std::memory_order_acq_rel, std::memory_order_relaxed)) [[unlikely]]
+            s = add_contended(n);
+        s += pack(n);
         const std::int32_t count = counter(s);
         if (count < 0 || (waiters(s) != 0 && (count == 0 || (n > 0 && count == n)))) [[unlikely]]
             add_slow(count);
@@ -94,12 +98,14 @@ private:
         }
     };
 
+    WEIR_NOINLINE std::uint64_t add_contended(int n) noexcept;
     WEIR_NOINLINE void add_slow(std::int32_t count);
     WEIR_NOINLINE void join_bubble();
     WEIR_NOINLINE void wait_slow() noexcept;
 
     std::atomic<std::uint64_t> state_{0};
     detail::SpinLock lock_;
+    detail::Turns turns_; // at state_
     std::atomic<std::uint32_t> bubble_id_{0}; // the bubble that this round's first add() was called in; 0: none
     detail::WaitList list_; // guarded by lock_, as are changes of the waiters in state_: its length
 };

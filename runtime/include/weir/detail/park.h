@@ -72,7 +72,7 @@ struct WEIR_API Waiter {
     Waiter* next = nullptr; // guarded by the lock of the list that holds it
     Waiter* prev = nullptr; // likewise
     Fiber* fiber = nullptr; // null for a plain OS thread
-    std::atomic<std::uint32_t> word{0};         // plain threads: 1 once readied (futex)
+    std::atomic<std::uint32_t> word{0};         // plain threads: whether readied, or asleep (futex)
     std::atomic<std::uint32_t>* signal = &word; // the word that the thread sleeps on
 
     /// Shared "already won" word when several wakers race for this waiter (one word for all cases of a select); null when only one can.

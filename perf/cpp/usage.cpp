@@ -1,7 +1,9 @@
-#include "memory.h"
+#include "usage.h"
 
 #include <fstream>
 #include <string>
+
+#include <sys/resource.h>
 
 namespace perf {
 
@@ -13,6 +15,13 @@ Memory memory_now() {
         if (line.starts_with("VmPTE:")) m.page_tables = std::stoll(line.substr(6)) * 1024;
     }
     return m;
+}
+
+Clock::duration cpu_time() {
+    rusage use{};
+    getrusage(RUSAGE_SELF, &use);
+    return std::chrono::seconds(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+           std::chrono::microseconds(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
 }
 
 } // namespace perf
