@@ -158,6 +158,7 @@ TEST_SUITE("net") {
                 auto [written, write_error] = e.client.write("x");
                 CHECK(written == 0);
                 CHECK(write_error.timeout());
+                CHECK(contains(write_error.message(), ": i/o timeout"));
             }
             e.client.set_deadline({});
             CHECK(read_n(e.client, 4) == "data");
@@ -418,7 +419,7 @@ TEST_SUITE("net") {
             REQUIRE(!dial_error);
             auto server = ln.accept().first;
             cancel();
-            weir::yield();
+            CHECK(eventually([] { return weir::num_fibers() == 1; })); // whoever minded the context has seen its end
             client.write("x");
             CHECK(read_n(server, 1) == "x");
             CHECK(net::dial(ctx, "tcp", ln.addr().string()).second.is(weir::kCanceled));

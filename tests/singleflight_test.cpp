@@ -130,6 +130,7 @@ TEST_CASE("run_chan delivers once and never closes [b104]") {
         CHECK(value == "bar");
         CHECK_FALSE(err);
         CHECK_FALSE(shared);
+        CHECK(eventually([] { return weir::num_fibers() == 1; })); // the call's fiber has done all that it will
         CHECK(weir::select(weir::recv(c), weir::otherwise()) == 1);
     });
 }
