@@ -115,7 +115,7 @@ TEST_CASE("a pool that a run has left behind on a fiber's stack does no harm to 
                 Pool<int> mine;
                 mine.put(std::make_unique<int>(1));
                 begun.done();
-                weir::chan<void>().recv();
+                weir::chan<void>(weir::nil).recv();
             });
         }
         begun.wait();
