@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "pipe.h"
 #include "socket.h"
 
 namespace weir::net {
@@ -35,12 +36,14 @@ Error control_of(const std::shared_ptr<Socket>& s, const std::function<void(int)
     return s->fail("control", "control", {.status = s->fd.with_fd(fn)});
 }
 
+const Addr kPipeAddr("pipe", "pipe", 0);
+
 Addr to_addr(const Socket& s, const detail::SockAddr& a) { return Addr(s.network, a.text(), a.port()); }
 
 } // namespace
 
 std::pair<std::size_t, Error> Conn::read(ByteSpan buf) const {
-    if (!socket_) return {0, invalid()};
+    if (!socket_) return pipe_ ? pipe_->read(buf) : std::pair(std::size_t{0}, invalid());
     const IoResult r = socket_->fd.read(buf.data(), buf.size());
     if (r.status == IoStatus::Ok) [[likely]]
         return {r.n, Error()};
@@ -48,7 +51,7 @@ std::pair<std::size_t, Error> Conn::read(ByteSpan buf) const {
 }
 
 std::pair<std::size_t, Error> Conn::write(ByteView bytes) const {
-    if (!socket_) return {0, invalid()};
+    if (!socket_) return pipe_ ? pipe_->write(bytes) : std::pair(std::size_t{0}, invalid());
     iovec part{const_cast<char*>(bytes.data()), bytes.size()};
     const IoResult r = socket_->fd.write(&part, 1);
     if (r.status == IoStatus::Ok) [[likely]]
@@ -57,6 +60,7 @@ std::pair<std::size_t, Error> Conn::write(ByteView bytes) const {
 }
 
 Error Conn::close() const {
+    if (pipe_) return pipe_->close(), Error();
     if (!socket_) return invalid();
     return socket_->fail("close", "close", {.status = socket_->close()});
 }
@@ -64,12 +68,18 @@ Error Conn::close() const {
 Error Conn::close_write() const { return shutdown_of(socket_, SHUT_WR); }
 Error Conn::close_read() const { return shutdown_of(socket_, SHUT_RD); }
 
-Error Conn::set_deadline(Deadline t) const { return set_deadline_of(socket_, true, true, t); }
-Error Conn::set_read_deadline(Deadline t) const { return set_deadline_of(socket_, true, false, t); }
-Error Conn::set_write_deadline(Deadline t) const { return set_deadline_of(socket_, false, true, t); }
+Error Conn::set_deadline(Deadline t) const {
+    return pipe_ ? pipe_->set_deadline(true, true, t) : set_deadline_of(socket_, true, true, t);
+}
+Error Conn::set_read_deadline(Deadline t) const {
+    return pipe_ ? pipe_->set_deadline(true, false, t) : set_deadline_of(socket_, true, false, t);
+}
+Error Conn::set_write_deadline(Deadline t) const {
+    return pipe_ ? pipe_->set_deadline(false, true, t) : set_deadline_of(socket_, false, true, t);
+}
 
-Addr Conn::local_addr() const { return socket_ ? to_addr(*socket_, socket_->local) : Addr(); }
-Addr Conn::remote_addr() const { return socket_ ? to_addr(*socket_, socket_->remote) : Addr(); }
+Addr Conn::local_addr() const { return socket_ ? to_addr(*socket_, socket_->local) : pipe_ ? kPipeAddr : Addr(); }
+Addr Conn::remote_addr() const { return socket_ ? to_addr(*socket_, socket_->remote) : pipe_ ? kPipeAddr : Addr(); }
 
 Error Conn::set_no_delay(bool on) const {
     return control([on](int fd) { detail::set_option(fd, IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0); });

@@ -32,7 +32,7 @@ struct Bubble {
 
     std::atomic<std::uint32_t> id{0};  // 0: free
     std::int64_t now = kEpoch;         // ns; the root's, while it alone runs
-    TimerHeap timers;
+    TimerHeap timers{TimerHeap::Ties::AsArmed};
     std::atomic<std::int64_t> running{0};
     Fiber* root = nullptr;
     Fiber* main = nullptr;             // the fiber that runs test()'s function

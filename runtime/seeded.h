@@ -7,7 +7,7 @@
 // path that other runs take.
 //
 // The clock stands while anything can run. So no timer callback ever meets a fiber that was interrupted in the middle of
-// something, and none has to wait for it: it could not.
+// something, and none has to wait for it: it could not. A bubble's timers are run by a fiber, which may be interrupted in them: who waits for one gives way.
 #pragma once
 
 #include <cstdint>

@@ -7,8 +7,10 @@
 #include <sched.h>
 #include <utility>
 
+#include <weir/detail/sched_point.h>
 #include "bubble.h"
 #include "scheduler.h"
+#include "worker.h"
 
 namespace weir::detail {
 
@@ -60,15 +62,32 @@ TimerNode* begin(TimerPlace& place) noexcept {
     return reinterpret_cast<TimerNode*>(held);
 }
 
+/// in_turn queues what a callback has woken or started behind what those before have: it would go first, or be started last.
+void in_turn() noexcept {
+    Worker* w = this_worker();
+    if (w == nullptr) return;
+    if (Fiber* f = w->next.take()) w->push(f);
+}
+
 } // namespace
 
 // ---- the heap ----
+
+bool TimerHeap::before(const Entry& a, const Entry& b) const noexcept {
+    if (a.when != b.when) [[likely]] return a.when < b.when;
+    return ties_ == Ties::AsArmed && a.place->order < b.place->order;
+}
+
+std::uint64_t TimerHeap::next_order() noexcept {
+    std::uint32_t drawn = 0;
+    return in_seeded_run() && seeded_random(drawn) ? drawn : ++pushed_;
+}
 
 void TimerHeap::sift_up(std::size_t i) noexcept {
     const Entry entry = entries_[i];
     while (i > 0) {
         const std::size_t parent = (i - 1) / 4;
-        if (entries_[parent].when <= entry.when) break;
+        if (!before(entry, entries_[parent])) break;
         entries_[i] = entries_[parent];
         i = parent;
     }
@@ -82,9 +101,9 @@ void TimerHeap::sift_down(std::size_t i) noexcept {
         if (child >= entries_.size()) break;
         const std::size_t last = std::min(child + 4, entries_.size());
         for (std::size_t c = child + 1; c < last; ++c) {
-            if (entries_[c].when < entries_[child].when) child = c;
+            if (before(entries_[c], entries_[child])) child = c;
         }
-        if (entry.when <= entries_[child].when) break;
+        if (!before(entries_[child], entry)) break;
         entries_[i] = entries_[child];
         i = child;
     }
@@ -168,6 +187,7 @@ void TimerHeap::insert(TimerNode& node) {
 }
 
 void TimerHeap::push(Entry entry) {
+    if (ties_ == Ties::AsArmed) entry.place->order = next_order();
     entries_.push_back(entry);
     sift_up(entries_.size() - 1);
     publish_first();
@@ -208,7 +228,9 @@ bool TimerHeap::run_due(std::int64_t now) {
 void TimerHeap::run_all_due(std::int64_t now) {
     constexpr int kPatience = 1000; // with another thread that is at it
     for (int i = 0; i < kPatience && first.load(std::memory_order_relaxed) <= now; ++i) {
-        if (!run_due(now)) sched_yield();
+        if (run_due(now)) continue;
+        sched_yield();
+        sched_point(); // as in timer_stop()
     }
 }
 
@@ -230,6 +252,7 @@ TimerHeap::Fired TimerHeap::fire(Entry& entry, std::int64_t now) {
     const bool again = node->period > 0;
     if (again) entry.when += node->period * (1 + (now - entry.when) / node->period); // ticks missed are dropped
     node->callback(*node);
+    if (ties_ == Ties::AsArmed) in_turn();
     // release: pairs with the acquire in timer_stop(), which waits for it.
     entry.place->holds.store(again ? pending(*node) : kNobody, std::memory_order_release);
     return again ? Fired::Again : Fired::Once;
@@ -288,6 +311,7 @@ bool timer_stop(TimerNode& node) noexcept {
     while (!place->holds.compare_exchange_strong(held, kNobody, std::memory_order_acq_rel, std::memory_order_acquire)) {
         if (held != (pending(node) | kRunning)) return false; // it has fired; another node may stand there now
         sched_yield();
+        sched_point(); // a bubble's callback may be a seeded run's that has been interrupted
         held = pending(node);
     }
     place->heap->left_garbage();

@@ -29,10 +29,15 @@ struct TimerPlace {
     std::atomic<std::uintptr_t> holds{0};
     TimerHeap* heap = nullptr;       // whose place this is
     TimerPlace* next_free = nullptr; // guarded by the heap's lock
+    std::uint64_t order = 0;         // of a heap AsArmed: among those of one time; guarded by the heap's lock
 };
 
 class TimerHeap {
 public:
+    /// Ties says in which order timers of one time fire: any, or that in which they were armed, or ticked last; in a seeded run one that is drawn from the seed.
+    enum class Ties : std::uint8_t { Any, AsArmed };
+    explicit TimerHeap(Ties ties = Ties::Any) noexcept : ties_(ties) {}
+
     RuntimeLock lock;
     std::atomic<std::int64_t> first{kNever}; // time of the first entry; written under lock, read by anyone deciding how long to sleep
 
@@ -62,9 +67,11 @@ private:
     static constexpr std::size_t kBatch = 64;
     enum class Fired : std::uint8_t { Not, Once, Again };
 
+    bool before(const Entry& a, const Entry& b) const noexcept;
+    std::uint64_t next_order() noexcept;
     void insert(TimerNode& node);
     std::size_t take_due(std::int64_t now, Entry (&due)[kBatch]) noexcept;
-    static Fired fire(Entry& entry, std::int64_t now);
+    Fired fire(Entry& entry, std::int64_t now);
     void push(Entry entry);
     TimerPlace* take_place();
     void give_place(TimerPlace* place) noexcept;
@@ -75,9 +82,11 @@ private:
     void sift_down(std::size_t i) noexcept;
     void publish_first() noexcept;
 
+    const Ties ties_;
     // All guarded by lock, but garbage_.
     std::vector<Entry> entries_;
     TimerPlace* free_places_ = nullptr;
+    std::uint64_t pushed_ = 0;               // entries, if AsArmed
     bool busy_ = false;                      // some thread is in run_due()
     std::atomic<std::int32_t> garbage_{0};   // entries whose node was stopped; counted after the stop, so that it may lag behind
 };

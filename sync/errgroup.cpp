@@ -1,5 +1,7 @@
 #include <weir/errgroup.h>
 
+#include <weir/detail/planted.h>
+
 namespace weir::detail {
 
 void ErrGroupState::enter() {
@@ -14,8 +16,10 @@ bool ErrGroupState::try_enter() {
 }
 
 void ErrGroupState::leave() {
-    if (running_) running_.recv();
+    const bool late = planted(Bug::ErrGroupKeepsSlot);
+    if (running_ && !late) running_.recv(); // before done(): whoever has waited for all may start as many anew
     tasks_.done();
+    if (running_ && late) running_.recv();
 }
 
 void ErrGroupState::fail(Error err) {

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include <weir/detail/planted.h>
 #include <weir/detail/sched_point.h>
 #include <weir/detail/spinlock.h>
 #include <weir/detail/timer.h>
@@ -63,7 +64,12 @@ struct alignas(64) PoolShard {
 
     // acquire: pairs with the release in PoolCore::put(); what the last holder did to the object is visible.
     void* take_hot() noexcept {
-        return hot.load(std::memory_order_relaxed) != nullptr ? hot.exchange(nullptr, std::memory_order_acquire) : nullptr;
+        void* seen = hot.load(std::memory_order_relaxed);
+        if (seen == nullptr) return nullptr;
+        if (!planted(Bug::PoolGivesTwice)) return hot.exchange(nullptr, std::memory_order_acquire);
+        sched_point(); // where another thread would come between the two
+        hot.store(nullptr, std::memory_order_relaxed);
+        return seen;
     }
 
     void* pop(Generation from) noexcept {

@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "synctest_fixture.h"
 
 #include <atomic>
 #include <mutex>
@@ -46,23 +46,54 @@ TEST_CASE("signal wakes exactly one [b78]") {
     });
 }
 
+TEST_CASE("each signal wakes one, and all others are still asleep when everybody has come to rest [b78]") {
+    bubble([] {
+        weir::Mutex mu;
+        weir::Cond cond(mu);
+        int awake = 0; // guarded by mu
+        for (int i = 0; i < 10; ++i) {
+            weir::go([&] {
+                const std::lock_guard lock(mu);
+                cond.wait();
+                ++awake;
+            });
+        }
+        for (int woken = 0; woken <= 10; ++woken) {
+            wait();
+            CHECK(awake == woken);
+            cond.signal(); // the last one finds nobody
+        }
+        weir::go([&] {
+            const std::lock_guard lock(mu);
+            cond.wait();
+            ++awake;
+        });
+        wait();
+        CHECK(awake == 10); // and is not remembered
+        cond.broadcast();
+    });
+}
+
 TEST_CASE("a signal that finds nobody waiting is not remembered [b78]") {
     each_workers([] {
         weir::Mutex mu;
         weir::Cond cond(mu);
         cond.signal();
         cond.broadcast();
+        bool signalled = false; // guarded by mu
         std::atomic<bool> awake{false};
         weir::WaitGroup wg;
         mu.lock();
         wg.go([&] {
             mu.lock();
+            signalled = true;
             cond.signal(); // for the main fiber, which waits by then
             cond.wait();
             awake = true;
             mu.unlock();
         });
         cond.wait();
+        CHECK(signalled); // it was this signal, not one from before
         CHECK_FALSE(awake);
         cond.signal();
         mu.unlock();

@@ -144,7 +144,7 @@ TEST_CASE("a done channel outlives the handles of its context, and is closed whe
     });
 }
 
-TEST_CASE("a deadline ends the context and what is below it") {
+TEST_CASE("a deadline ends the context and what is below it; a later cancel changes nothing [b88]") {
     each_workers([] {
         const auto begun = Clock::now();
         auto [ctx, cancel] = weir::with_timeout(weir::background(), 5ms);
@@ -158,6 +158,9 @@ TEST_CASE("a deadline ends the context and what is below it") {
         CHECK(child.err() == weir::kDeadlineExceeded);
         CHECK(done_within(below_embedding));
         CHECK(below_embedding.err() == weir::kDeadlineExceeded);
+        cancel(), cancel_child();
+        CHECK(ctx.err() == weir::kDeadlineExceeded);
+        CHECK(child.err() == weir::kDeadlineExceeded);
     });
 }
 

@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "synctest_fixture.h"
 
 #include <atomic>
 #include <memory>
@@ -91,8 +91,28 @@ TEST_CASE("a limit of 0 lets nothing start; a negative one is none [b97]") {
         g.set_limit(0);
         CHECK_FALSE(g.try_go([] { return Error(); }));
         g.set_limit(-1);
-        for (int i = 0; i < 100; ++i) CHECK(g.try_go([] { return Error(); }));
+        weir::chan<void> finish;
+        for (int i = 0; i < 100; ++i) CHECK(g.try_go([&] { return finish.recv(), Error(); })); // all at a time
+        finish.close();
         CHECK_FALSE(g.wait());
+    });
+}
+
+TEST_CASE("under a limit of 0 go blocks for ever [b97]") {
+    each_workers(Workers{.parked = 2}, [] {
+        static bool went_on;
+        static ErrGroup g; // not on a stack that is left behind
+        went_on = false;
+        CHECK(bubble_panic([] {
+                  g = ErrGroup();
+                  g.set_limit(0);
+                  weir::go([] {
+                      g.go([] { return went_on = true, Error(); });
+                      went_on = true;
+                  });
+                  weir::chan<void>(weir::nil).recv();
+              }) == "deadlock: all goroutines in bubble are blocked");
+        CHECK_FALSE(went_on);
     });
 }
 

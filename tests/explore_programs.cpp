@@ -446,15 +446,23 @@ void semaphore_context() {
 // ---- what is built on them ----
 
 void pool() {
-    Pool<int> objects([] { return std::make_unique<int>(0); });
+    constexpr int kFibers = 3, kRounds = 2;
+    struct Object {
+        static void operator delete(void*) {} // where a bug is planted, one may be destroyed twice
+        int holders = 0;
+    };
+    static Object all[kFibers * kRounds];
+    std::fill(std::begin(all), std::end(all), Object());
+    int made = 0;
+    Pool<Object> objects([&] { return std::unique_ptr<Object>(&all[made++]); });
     WaitGroup wg;
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < kFibers; ++i) {
         wg.go([&] {
-            for (int round = 0; round < 2; ++round) {
-                std::unique_ptr<int> mine = objects.get();
-                ensure(++*mine == 1, "one object with two holders");
+            for (int round = 0; round < kRounds; ++round) {
+                std::unique_ptr<Object> mine = objects.get();
+                ensure(++mine->holders == 1, "one object with two holders");
                 explore_point();
-                --*mine;
+                --mine->holders;
                 objects.put(std::move(mine));
             }
         });
@@ -486,6 +494,31 @@ void map() {
     int keys = 0;
     m.range([&](int, int) { ++keys; });
     ensure(keys == 1, "an erased key is still there");
+}
+
+/// map_nodes: the keys share a branch that is there while two of them are; one fiber empties it again and again, the others store into it.
+void map_nodes() {
+    struct Near { // the top four bits are alike, the next are not
+        std::size_t operator()(std::uint64_t key) const { return (key << 56) * 0xf1de83e19937733d; } // undoes HashTrie::spread
+    };
+    Map<std::uint64_t, int, Near> m;
+    WaitGroup wg;
+    for (std::uint64_t key : {1, 2}) m.store(key, 0);
+    wg.go([&] {
+        for (std::uint64_t key : {1, 2}) ensure(m.erase(key), "a key that was stored is not there");
+    });
+    for (std::uint64_t key : {3, 4}) {
+        wg.go([&, key] {
+            m.store(key, 1);
+            ensure(m.load(key) == 1, "a value that was stored is not there");
+            ensure(m.compare_and_swap(key, 1, 2), "a value that was stored is not there");
+        });
+    }
+    wg.wait();
+    for (std::uint64_t key : {3, 4}) ensure(m.load(key) == 2, "a store was lost");
+    int keys = 0;
+    m.range([&](std::uint64_t, int) { ++keys; });
+    ensure(keys == 2, "an erased key is still there");
 }
 
 void value() {
@@ -545,6 +578,19 @@ void errgroup() {
     }
     ensure(g.wait().is(bad) && failed == 1, "another error than the first");
     ensure(!!ctx.err() && cause(ctx).is(bad), "the context has not ended, or for another reason");
+}
+
+/// errgroup_again: once wait has returned there is room for as many tasks as before, and the limit may be changed.
+void errgroup_again() {
+    ErrGroup g;
+    g.set_limit(2);
+    for (int round = 0; round < 2; ++round) {
+        int ended = 0;
+        auto task = [&] { return ++ended, Error(); };
+        for (int i = 0; i < 2; ++i) ensure(g.try_go(task), "no room although wait has returned");
+        ensure(!g.wait() && ended == 2, "wait returned early");
+    }
+    g.set_limit(1);
 }
 
 void context_tree() {
@@ -642,9 +688,11 @@ constexpr Program kPrograms[] = {
     {"Semaphore with a context", settled<semaphore_context>},
     {"Pool", settled<pool>},
     {"Map", settled<map>},
+    {"Map, a branch that comes and goes", settled<map_nodes>},
     {"Value", settled<value>},
     {"SingleFlight", settled<singleflight>},
     {"ErrGroup", settled<errgroup>},
+    {"ErrGroup, used again", settled<errgroup_again>},
     {"Context, a tree", settled<context_tree>},
     {"Context, after_func", settled<context_after_func>},
     {"Context, timeout", settled<context_timeout>},

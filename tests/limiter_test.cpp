@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "synctest_fixture.h"
 
 #include <atomic>
 #include <vector>
@@ -96,6 +96,29 @@ TEST_CASE("wait fails at once when it cannot succeed, with Go's words [b125]") {
         CHECK(slow.wait(soon, 3).message() == "rate: Wait(n=3) would exceed context deadline");
         cancel_soon();
         CHECK(slow.wait(soon, 3) == weir::kCanceled);
+    });
+}
+
+TEST_CASE("at 10 a second and a burst of 3, more than 3 never; 3 as soon as they are there, or never within the deadline [b125]") {
+    bubble([] {
+        Limiter limiter(10, 3);
+        const std::string too_many = "rate: Wait(n=4) exceeds limiter's burst 3";
+        for (const auto idle : {0h, 1h}) { // however long it has been left alone
+            weir::sleep(idle);
+            CHECK_FALSE(limiter.allow(4));
+            CHECK_FALSE(limiter.reserve(4).ok());
+            CHECK(limiter.wait(weir::background(), 4).message() == too_many);
+        }
+        CHECK(limiter.allow(3)); // none of that has taken a token
+        auto [early, cancel_early] = weir::with_timeout(weir::background(), 300ms - 1us);
+        const Watch watch;
+        CHECK(limiter.wait(early, 3).message() == "rate: Wait(n=3) would exceed context deadline");
+        CHECK(watch.elapsed() == 0s); // it failed at once
+        auto [late, cancel_late] = weir::with_timeout(weir::background(), 300ms + 1us);
+        CHECK_FALSE(limiter.wait(late, 3));
+        CHECK(watch.elapsed() >= 300ms - 1us);
+        CHECK(watch.elapsed() <= 300ms + 1us);
+        cancel_early(), cancel_late();
     });
 }
 

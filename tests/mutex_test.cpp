@@ -40,6 +40,9 @@ TEST_CASE("try_lock is false when held, and true again after unlock [b64]") {
         weir::Mutex mu;
         CHECK(mu.try_lock());
         CHECK_FALSE(mu.try_lock());
+        weir::WaitGroup other;
+        other.go([&] { CHECK_FALSE(mu.try_lock()); });
+        other.wait();
         mu.unlock();
         CHECK(mu.try_lock());
         mu.unlock();

@@ -84,6 +84,21 @@ void fill(const net::Conn& c) {
     c.set_write_deadline({});
 }
 
+/// fill_backlog dials until further connections hang, and returns those that stand, not accepted yet.
+std::vector<net::Conn> fill_backlog(const net::Listener& ln) {
+    ln.control([](int fd) { ::listen(fd, 0); });
+    std::vector<net::Conn> queue;
+    for (;;) {
+        auto [conn, err] = net::dial_timeout("tcp", ln.addr().string(), 100ms);
+        if (err) {
+            CHECK(err.timeout());
+            CHECK(err.message() == "dial tcp " + ln.addr().string() + ": i/o timeout");
+            return queue;
+        }
+        queue.push_back(conn);
+    }
+}
+
 void reset_on_close(const net::Conn& c) {
     c.control([](int fd) {
         const linger option{1, 0};
@@ -158,6 +173,7 @@ TEST_SUITE("net") {
                 auto [written, write_error] = e.client.write("x");
                 CHECK(written == 0);
                 CHECK(write_error.timeout());
+                CHECK(contains(write_error.message(), ": i/o timeout"));
             }
             e.client.set_deadline({});
             CHECK(read_n(e.client, 4) == "data");
@@ -418,27 +434,41 @@ TEST_SUITE("net") {
             REQUIRE(!dial_error);
             auto server = ln.accept().first;
             cancel();
-            weir::yield();
+            CHECK(eventually([] { return weir::num_fibers() == 1; })); // whoever minded the context has seen its end
             client.write("x");
             CHECK(read_n(server, 1) == "x");
             CHECK(net::dial(ctx, "tcp", ln.addr().string()).second.is(weir::kCanceled));
         });
     }
 
+    // A connection to this machine stands at once as a rule. Here it has to wait for the second SYN, a second later, with the context being watched.
+    TEST_CASE("cancelling does no harm either to a connection that dial had to wait for [b122]") {
+        each_workers([] {
+            net::Listener ln = listen_on("tcp");
+            std::vector<net::Conn> queue = fill_backlog(ln);
+            auto [ctx, cancel] = weir::with_cancel(weir::background());
+            net::Conn client;
+            weir::WaitGroup dialling;
+            dialling.go([&, ctx = ctx] {
+                auto [conn, err] = net::dial(ctx, "tcp", ln.addr().string());
+                CHECK_MESSAGE(!err, err.message());
+                client = conn;
+            });
+            weir::sleep(100ms); // the first SYN has been dropped
+            net::Conn server;
+            for (std::size_t i = 0; i <= queue.size(); ++i) server = ln.accept().first;
+            dialling.wait();
+            cancel();
+            CHECK(eventually([] { return weir::num_fibers() == 1; }));
+            CHECK(!client.write("x").second);
+            CHECK(read_n(server, 1) == "x");
+        });
+    }
+
     TEST_CASE("dial is cut short by its context's cancellation and deadline") {
         each_workers([] {
             net::Listener ln = listen_on("tcp");
-            ln.control([](int fd) { ::listen(fd, 0); }); // a full queue: further connections hang
-            std::vector<net::Conn> queue;
-            for (;;) {
-                auto [conn, err] = net::dial_timeout("tcp", ln.addr().string(), 100ms);
-                if (err) {
-                    CHECK(err.timeout());
-                    CHECK(err.message() == "dial tcp " + ln.addr().string() + ": i/o timeout");
-                    break;
-                }
-                queue.push_back(conn);
-            }
+            const std::vector<net::Conn> queue = fill_backlog(ln);
             auto [ctx, cancel] = weir::with_cancel(weir::background());
             weir::go([cancel = cancel] {
                 weir::sleep(5ms);

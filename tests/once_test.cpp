@@ -126,6 +126,20 @@ TEST_CASE("once_value calls once and keeps the value [b77]") {
     });
 }
 
+TEST_CASE("of many who ask a once_value at once, all get the value of the one call [b77]") {
+    each_workers([] {
+        std::atomic<int> runs{0};
+        auto value = weir::once_value([&] {
+            weir::sleep(1ms); // the others come meanwhile
+            return std::string("call ") + std::to_string(++runs);
+        });
+        weir::WaitGroup wg;
+        for (int i = 0; i < 10; ++i) wg.go([&, mine = value]() mutable { CHECK(mine() == "call 1"); });
+        wg.wait();
+        CHECK(runs == 1);
+    });
+}
+
 TEST_CASE("once_values keeps several results [b77]") {
     each_workers([] {
         int runs = 0;
@@ -140,12 +154,15 @@ TEST_CASE("once_values keeps several results [b77]") {
 
 TEST_CASE("a panic repeats with the same value at each call [b77]") {
     each_workers([] {
-        int runs = 0;
+        int runs = 0, value_runs = 0;
         auto f = weir::once_func([&] {
             ++runs;
             weir::panic(std::string("x"));
         });
-        auto v = weir::once_value([&]() -> int { throw std::out_of_range("far out"); });
+        auto v = weir::once_value([&]() -> int {
+            ++value_runs;
+            throw std::out_of_range("far out");
+        });
         for (int i = 0; i < 3; ++i) {
             auto p = weir::catch_panic([&] { f(); });
             REQUIRE(p);
@@ -157,6 +174,7 @@ TEST_CASE("a panic repeats with the same value at each call [b77]") {
             CHECK_THROWS_AS(std::rethrow_exception(q->exception()), std::out_of_range);
         }
         CHECK(runs == 1);
+        CHECK(value_runs == 1);
         // recover() in a defer sees it too, at the second call as at the first.
         std::string seen;
         weir::frame([&] {

@@ -40,6 +40,9 @@ constexpr Planted kPlanted[] = {
     {Bug::OnceLetsPass, "OnceLetsPass", "Once"},
     {Bug::SemaphoreJumpsLine, "SemaphoreJumpsLine", "Semaphore"},
     {Bug::ContextMissesChild, "ContextMissesChild", "Context, a tree"},
+    {Bug::MapLosesStore, "MapLosesStore", "Map, a branch that comes and goes"},
+    {Bug::PoolGivesTwice, "PoolGivesTwice", "Pool"},
+    {Bug::ErrGroupKeepsSlot, "ErrGroupKeepsSlot", "ErrGroup, used again"},
 };
 
 /// Plant is one bug while it lives.

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include <weir/chan.h>
 #include <weir/pool.h>
 #include <weir/waitgroup.h>
 
@@ -102,6 +103,26 @@ TEST_CASE("a destructor and a factory may use the pool itself") {
         for (int i = 0; i < 10; ++i) pool.put(std::make_unique<Chained>(i % 2 == 0 ? &pool : nullptr));
         weir::shrink_pools();
         CHECK(pool.get() == nullptr);
+    });
+}
+
+TEST_CASE("a pool that a run has left behind on a fiber's stack does no harm to the next") {
+    each_workers(Workers{.parked = 8}, [] {
+        weir::WaitGroup begun;
+        begun.add(8);
+        for (int i = 0; i < 8; ++i) {
+            weir::go([&begun] {
+                Pool<int> mine;
+                mine.put(std::make_unique<int>(1));
+                begun.done();
+                weir::chan<void>(weir::nil).recv();
+            });
+        }
+        begun.wait();
+        Pool<int> other; // comes and goes beside those of this run and of those before
+        other.put(std::make_unique<int>(2));
+        weir::shrink_pools();
+        CHECK(other.get() == nullptr);
     });
 }
 

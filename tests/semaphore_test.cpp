@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "synctest_fixture.h"
 
 #include <atomic>
 #include <optional>
@@ -47,18 +47,27 @@ TEST_CASE("releasing more than is held panics, and takes nothing [b99]") {
 }
 
 TEST_CASE("more than there are waits for the context alone, and holds up nobody [b102]") {
-    each_workers([] {
+    bubble([] {
         Semaphore s(2);
         auto [ctx, cancel] = weir::with_cancel(weir::background());
-        weir::WaitGroup wg;
-        wg.go([&, ctx = ctx] { CHECK(s.acquire(ctx, 3) == weir::kCanceled); });
+        bool ended = false;
+        weir::go([&, ctx = ctx] {
+            CHECK(s.acquire(ctx, 3) == weir::kCanceled);
+            ended = true;
+        });
+        wait(); // it waits now
         for (int i = 0; i < 100; ++i) {
             CHECK_FALSE(s.acquire(ctx, 2));
             s.release(2);
-            weir::yield();
         }
+        CHECK(s.try_acquire(2));
+        s.release(2);
+        wait();
+        CHECK_FALSE(ended); // nor does what is released make it go on
         cancel();
-        wg.wait();
+        wait();
+        CHECK(ended);
+        CHECK(s.try_acquire(2)); // and it holds nothing
     });
 }
 

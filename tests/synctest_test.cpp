@@ -1,6 +1,7 @@
 // synctest: the bubble's clock and all that goes by it, and wait. The cases follow those of Go's internal/synctest.
 #include "synctest_fixture.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -216,6 +217,66 @@ TEST_CASE("select's timeout comes on the dot, and a value before it [b124]") {
     });
 }
 
+// Go's TestTimerNondeterminism and TestSleepNondeterminism want any order of these. So does explore, below; elsewhere a test is to end the same way each time.
+TEST_CASE("timers due at one moment fire in the order in which they were armed [b124]") {
+    bubble([] {
+        const Watch watch;
+        for (int i = 0; i < 20; ++i) {
+            weir::Timer first(1s), second(1s), third(1s);
+            second.reset(1s); // behind the third now
+            first.stop();
+            CHECK(weir::select(recv(second.c()), recv(third.c()), recv(first.c())) == 1);
+            CHECK(watch.elapsed() == (i + 1) * 1s);
+        }
+        // More than a batch, between others that are stopped and others that come before and after.
+        constexpr int kMany = 300;
+        weir::chan<int> c(kMany);
+        std::vector<weir::Timer> timers;
+        for (int i = 0; i < kMany; ++i) {
+            timers.emplace_back(5s);
+            timers.push_back(weir::after_func(10s, [c, i] { c.send(i); }));
+            timers.emplace_back(std::chrono::seconds(11 + i % 7));
+        }
+        for (int i = 0; i < kMany; ++i) timers[static_cast<std::size_t>(3 * i)].stop();
+        weir::sleep(10s);
+        wait();
+        CHECK(c.len() == kMany);
+        if (weir::max_procs() > 1) return; // their fibers run at the same time
+        for (int i = 0; i < kMany; ++i) CHECK(c.recv() == i);
+    });
+}
+
+TEST_CASE("with one worker, sleepers of one moment go on in the order in which they went to sleep [b124]") {
+    with_workers(1, [] {
+        weir::synctest::test([] {
+            std::vector<int> woken;
+            for (int i = 0; i < 100; ++i) {
+                weir::go([&woken, i] {
+                    weir::sleep(1s);
+                    woken.push_back(i);
+                });
+                weir::yield(); // it sleeps now
+            }
+            weir::sleep(1s); // the last to wake
+            CHECK(woken.size() == 100);
+            CHECK(std::is_sorted(woken.begin(), woken.end()));
+        });
+    });
+}
+
+TEST_CASE("a ticker's tick stands behind what was armed since its last one [b124]") {
+    bubble([] {
+        weir::Ticker ticker(1s);
+        weir::Timer early(3s); // before the tick at 2 s arms that at 3 s
+        weir::sleep(2s + 500ms);
+        ticker.c().recv();
+        CHECK(weir::select(recv(ticker.c()), recv(early.c())) == 1);
+        ticker.c().recv();
+        weir::Timer late(1s); // after the tick at 3 s has armed that at 4 s
+        CHECK(weir::select(recv(late.c()), recv(ticker.c())) == 1);
+    });
+}
+
 // ---- contexts and what else goes by time ----
 
 TEST_CASE("a context's deadline passes neither early nor late [b85, b124]") {
@@ -407,4 +468,12 @@ TEST_CASE("a bubble may be explored: its clock is exact under every schedule [b1
             weir::synctest::wait();
         });
     });
+    // Timers of one moment come in any order there.
+    const auto first_armed_wins = [] {
+        weir::synctest::test([] {
+            weir::Timer first(1s), second(1s);
+            if (weir::select(weir::recv(first.c()), weir::recv(second.c())) != 0) weir::panic("the second came first");
+        });
+    };
+    CHECK(weir::find_failure(100, first_armed_wins));
 }

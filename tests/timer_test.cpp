@@ -136,6 +136,7 @@ TEST_CASE("after_func runs in a fiber of its own and has no channel to wait on [
     each_workers([] {
         weir::chan<std::uint64_t> ran;
         auto t = weir::after_func(1ms, [ran] { ran.send(weir::this_fiber::id()); });
+        CHECK(t.c() == weir::nil);
         const auto id = ran.recv();
         CHECK(id != 0);
         CHECK(id != weir::this_fiber::id());
@@ -236,6 +237,10 @@ TEST_CASE("non-positive intervals panic with Go's words; tick of them is nil [b1
         CHECK(panic_text([] {
                   weir::Ticker t(1h);
                   t.reset(0s);
+              }) == "non-positive interval for Ticker.Reset");
+        CHECK(panic_text([] {
+                  weir::Ticker t(1h);
+                  t.reset(-1ns);
               }) == "non-positive interval for Ticker.Reset");
         CHECK(weir::tick(0s) == weir::nil);
         CHECK(weir::tick(-5s) == weir::nil);

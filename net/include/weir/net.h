@@ -37,6 +37,7 @@
 namespace weir::net {
 
 namespace detail {
+class PipeEnd;
 struct Socket;
 struct SocketAccess;
 } // namespace detail
@@ -44,6 +45,8 @@ struct SocketAccess;
 /// kClosed: "use of closed network connection". kTimeout: "i/o timeout", a deadline has passed; timeout() is true.
 extern WEIR_API const Error kClosed;
 extern WEIR_API const Error kTimeout;
+/// kClosedPipe: "io: read/write on closed pipe", of pipe()'s connections.
+extern WEIR_API const Error kClosedPipe;
 
 /// OpError says which operation failed, on what: the type behind this module's errors, for err.as<net::OpError>().
 struct WEIR_API OpError {
@@ -64,7 +67,7 @@ public:
     Addr(std::string network, std::string text, std::uint16_t port)
         : network_(std::move(network)), text_(std::move(text)), port_(port) {}
 
-    /// network is "tcp" or "unix".
+    /// network is "tcp", "unix", or "pipe".
     const std::string& network() const noexcept { return network_; }
     /// string is "127.0.0.1:80", "[::1]:80", a path, or "@name".
     const std::string& string() const noexcept { return text_; }
@@ -114,16 +117,25 @@ public:
     /// control calls fn with the descriptor, which stays open meanwhile: for socket options. fn must not block or close it.
     Error control(const std::function<void(int fd)>& fn) const;
 
-    explicit operator bool() const noexcept { return socket_ != nullptr; }
+    explicit operator bool() const noexcept { return socket_ != nullptr || pipe_ != nullptr; }
     /// Handles are equal when they share one socket.
     bool operator==(const Conn&) const noexcept = default;
 
 private:
     friend struct detail::SocketAccess;
+    friend WEIR_API std::pair<Conn, Conn> pipe();
     explicit Conn(std::shared_ptr<detail::Socket> socket) noexcept : socket_(std::move(socket)) {}
+    explicit Conn(std::shared_ptr<detail::PipeEnd> pipe) noexcept : pipe_(std::move(pipe)) {}
 
-    std::shared_ptr<detail::Socket> socket_;
+    std::shared_ptr<detail::Socket> socket_; // of the two at most one
+    std::shared_ptr<detail::PipeEnd> pipe_;
 };
+
+/// pipe makes two connections that are each other's peer, in memory: for tests, and durably blocking in a bubble where it was made there. Go's
+/// net.Pipe. Nothing is buffered: a write returns when its bytes have been read, and a read or a write of no bytes waits for the other side, too. After
+/// close() of one end all of its operations and the other end's writes are kClosedPipe, and the other end reads kEof; a second close is nil. There
+/// is no descriptor: close_read(), close_write(), set_no_delay() and control() are "invalid argument".
+WEIR_API std::pair<Conn, Conn> pipe();
 
 /// Listener accepts connections.
 class WEIR_API Listener {

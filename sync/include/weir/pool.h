@@ -24,7 +24,7 @@ template <class T>
 class Pool {
 public:
     /// A pool whose get() gives null when it is empty.
-    Pool() : core_([](void* object) { delete static_cast<T*>(object); }) {}
+    Pool() : core_(std::make_unique<detail::PoolCore>([](void* object) { delete static_cast<T*>(object); })) {}
 
     /// A pool whose get() calls `factory` when it is empty: Go's New. It returns a std::unique_ptr<T>, or a T.
     template <class F>
@@ -43,19 +43,19 @@ public:
 
     /// get is an object that was put, nobody else's now; if there is none the factory's, or null.
     std::unique_ptr<T> get() {
-        if (void* object = core_.get()) return std::unique_ptr<T>(static_cast<T*>(object));
+        if (void* object = core_->get()) return std::unique_ptr<T>(static_cast<T*>(object));
         return factory_ ? factory_() : nullptr;
     }
 
     /// put gives an object to the pool. Null is ignored.
     void put(std::unique_ptr<T> object) {
         if (object == nullptr) return;
-        core_.put(object.get());
+        core_->put(object.get());
         object.release();
     }
 
 private:
-    detail::PoolCore core_;
+    const std::unique_ptr<detail::PoolCore> core_;
     std::function<std::unique_ptr<T>()> factory_;
 };
 

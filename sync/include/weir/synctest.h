@@ -18,8 +18,11 @@
 //   - a send to or receive from a channel made in the bubble, or a select of such channels only (and of nil ones, and a timeout);
 //   - sleep, Cond::wait, WaitGroup::wait if its count was raised in the bubble, Semaphore::acquire.
 // A Mutex, a socket, blocking(), a channel from outside: those are not, because something outside may end the wait. When all fibers of the bubble
-// are durably blocked, wait() returns if there is one in it; else time goes on to the next timer (those due at the same moment run in no particular
-// order), if main, the fiber of test()'s function, has not ended; else the bubble is over. As long as one is not, nothing of that happens.
+// are durably blocked, wait() returns if there is one in it; else time goes on to the next timer, if main, the fiber of test()'s function, has not
+// ended; else the bubble is over. As long as one is not, nothing of that happens.
+//
+// Timers due at the same moment fire in the order in which they were armed (a ticker's next tick is armed by the one before), and with one worker what they
+// wake or start runs in that order. Go draws lots, so that no test comes to rest on it: so does explore(), for each run.
 //
 // The bubble is a closed world. A channel made in it panics when used from outside ("send on synctest channel from outside bubble", and receive, close,
 // select), a timer too ("stop of synctest timer from outside bubble", reset). Waking its fibers from outside by a Cond or a Semaphore is fatal

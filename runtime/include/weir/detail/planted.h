@@ -21,6 +21,9 @@ enum class Bug : std::uint8_t {
     OnceLetsPass,           // a latecomer does not wait for the call that is under way
     SemaphoreJumpsLine,     // a newcomer that fits goes before those who wait
     ContextMissesChild,     // a child made while its parent ends does not end
+    MapLosesStore,          // an emptied node is taken out although somebody may be storing into it
+    PoolGivesTwice,         // a get looks at the cached object and takes it in two steps
+    ErrGroupKeepsSlot,      // a task gives its place under the limit back only after it has been counted off
 };
 
 #ifdef WEIR_PLANTED

@@ -4,6 +4,7 @@
 // `hot`, when it has seen it empty; anybody takes it out, by an exchange. So no object is ever in two hands.
 // Ageing is Go's: it drops each shard's victims and makes what is in the shard the new victims. Nobody puts into victims; a get that finds
 // nothing else takes from them. So an object that is not wanted between two ageings is given back.
+// Allocated by itself, whatever its Pool lies in: the registry still has it when a run has left the Pool behind on the stack of a fiber.
 #pragma once
 
 #include <array>
