@@ -26,8 +26,8 @@ std::pair<std::string, Error> query(const Context& ctx, std::chrono::millisecond
     return result;
 }
 
-void try_query(const std::string& name, std::chrono::milliseconds needed) {
-    auto [ctx, cancel] = with_timeout(background(), 1s);
+void try_query(const std::string& name, std::chrono::milliseconds needed, std::chrono::milliseconds limit) {
+    auto [ctx, cancel] = with_timeout(background(), limit);
     defer release{cancel};
 
     auto [rows, err] = query(ctx, needed);
@@ -36,8 +36,8 @@ void try_query(const std::string& name, std::chrono::milliseconds needed) {
 
 int main() {
     return run([] {
-        try_query("fast query", 1ms);
-        try_query("slow query", 1h);
+        try_query("fast query", 1ms, 1min);
+        try_query("slow query", 1h, 20ms);
 
         // One cancel ends any number of fibers, however deep in the tree their contexts are.
         auto [ctx, cancel] = with_cancel(background());

@@ -32,7 +32,7 @@ int main() {
         const auto took = std::chrono::steady_clock::now() - begun;
         std::cout << "3 jobs at 100 a second took 20 ms or more: " << (took >= 20ms ? "yes" : "no") << "\n";
 
-        auto [ctx, cancel] = with_timeout(background(), 1s);
+        auto [ctx, cancel] = with_timeout(background(), 20s);
         defer d{cancel};
         std::cout << "no hope: " << front_door.wait(ctx) << "\n";
         std::cout << "never: " << front_door.wait(ctx, 4) << "\n";

@@ -160,7 +160,7 @@ TEST_CASE("a call that takes too long fails, sees its context end, and leaves no
         CHECK(breaker.state() == BreakerState::Open);
         CHECK(weir::num_fibers() == 2);
         finish.send();
-        CHECK(eventually([] { return weir::num_fibers() == 1; }));
+        CHECK(all_gone());
     });
 }
 
@@ -188,7 +188,7 @@ TEST_CASE("a caller that gives up does not count against the callee") {
             CHECK(breaker.state() == BreakerState::Closed);
             CHECK(breaker.stats().calls == 0);
         }
-        CHECK(eventually([] { return weir::num_fibers() == 1; }));
+        CHECK(all_gone());
     });
 }
 

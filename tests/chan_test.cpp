@@ -130,13 +130,11 @@ TEST_CASE("an absurd capacity panics: makechan: size out of range [b11]") {
 }
 
 TEST_CASE("send and receive on a nil channel block for ever [b12]") {
-    static std::atomic<int> entered, passed;
-    entered = passed = 0;
+    static std::atomic<int> passed;
+    passed = 0;
     each_workers(Workers{.parked = 4}, [] {
-        entered = 0;
         const auto block = [](auto&& operation) {
             weir::go([operation] {
-                ++entered;
                 operation();
                 ++passed;
             });
@@ -148,9 +146,8 @@ TEST_CASE("send and receive on a nil channel block for ever [b12]") {
             for ([[maybe_unused]] int v : weir::chan<int>(weir::nil)) {
             }
         });
-        CHECK(eventually([] { return entered == 4; }));
-        for (int i = 0; i < 1000; ++i) weir::yield();
-        weir::sleep(5ms);
+        CHECK(come_to_wait(1, "chan send (nil chan)"));
+        CHECK(come_to_wait(3, "chan receive (nil chan)"));
         CHECK(passed == 0);
         weir::chan<int> nothing = weir::nil;
         CHECK_FALSE(nothing.try_send(1));
@@ -189,11 +186,11 @@ TEST_CASE("closing wakes blocked senders, who panic [b13]") {
             for (std::size_t i = 0; i < cap; ++i) c.send(0);
             std::atomic<int> panicked{0};
             for (int i = 0; i < 5; ++i) {
-                weir::go([&] {
+                weir::go([&, c] {
                     if (panic_text([&] { c.send(7); }) == "send on closed channel") ++panicked;
                 });
             }
-            for (int i = 0; i < 20; ++i) weir::yield();
+            CHECK(come_to_wait(5, "chan send"));
             c.close();
             CHECK(eventually([&] { return panicked == 5; }));
             CHECK(c.len() == cap);
@@ -260,7 +257,8 @@ TEST_CASE("an unbuffered send returns only once a receiver has the value [b21]")
     each_workers([] {
         weir::chan<int> c;
         std::atomic<int> received{0}, wrong{0};
-        weir::go([&] {
+        weir::WaitGroup receiver;
+        receiver.go([&] {
             for (int i = 1; i <= 200; ++i) {
                 weir::yield();
                 c.recv();
@@ -272,16 +270,19 @@ TEST_CASE("an unbuffered send returns only once a receiver has the value [b21]")
             c.send(i);
             if (received < i - 1) ++wrong;
         }
+        receiver.wait();
         CHECK(wrong == 0);
         std::atomic<bool> sent{false};
-        weir::go([&] {
+        weir::WaitGroup sender;
+        sender.go([&] {
             c.send(1);
             sent = true;
         });
-        for (int i = 0; i < 500; ++i) weir::yield();
+        CHECK(come_to_wait(1, "chan send"));
         CHECK_FALSE(sent);
         c.recv();
-        CHECK(eventually([&] { return sent.load(); }));
+        sender.wait();
+        CHECK(sent);
     });
 }
 
@@ -291,12 +292,12 @@ TEST_CASE("a non-blocking send succeeds just when a receiver waits or there is r
         CHECK_FALSE(c.try_send(1));
         CHECK_FALSE(c.try_recv());
         std::atomic<int> got{0};
-        weir::go([&] { got = c.recv(); });
+        weir::go([&, c] { got = c.recv(); });
         CHECK(eventually([&] { return c.try_send(42); }));
         CHECK(eventually([&] { return got == 42; }));
         CHECK_FALSE(c.try_send(1));
 
-        weir::go([&] { c.send(43); });
+        weir::go([c] { c.send(43); });
         std::optional<int> received;
         CHECK(eventually([&] { return (received = c.try_recv()).has_value(); }));
         CHECK(received == 43);
@@ -554,33 +555,34 @@ TEST_CASE("close wakes every receiver") {
                 if (!c.recv_ok().second) ++woken;
             });
         }
-        weir::yield();
+        CHECK(come_to_wait(100, "chan receive"));
         c.close();
         CHECK(eventually([&] { return woken == 100; }));
     });
 }
 
 TEST_CASE("receivers are served in the order they came") {
-    with_workers(1, [] {
+    each_workers([] {
         weir::chan<int> c;
-        std::vector<int> order;
+        std::atomic<int> in_order{0};
+        weir::WaitGroup wg;
         for (int i = 0; i < 10; ++i) {
-            weir::go([&, i] {
-                if (c.recv() == i) order.push_back(i);
-            });
-            weir::sleep(1ms);
+            wg.go([&, i] { in_order += c.recv() == i; });
+            CHECK(come_to_wait(static_cast<std::size_t>(i) + 1, "chan receive"));
         }
         for (int i = 0; i < 10; ++i) c.send(i);
-        CHECK(eventually([&] { return order.size() == 10; }));
+        wg.wait();
+        CHECK(in_order == 10);
     });
 }
 
 TEST_CASE("blocked senders are served in the order they came, and behind the buffer") {
-    with_workers(1, [] {
+    each_workers([] {
         weir::chan<int> c(2);
-        for (int i = 0; i < 10; ++i) {
+        for (int i = 0; i < 2; ++i) c.send(i);
+        for (int i = 2; i < 10; ++i) {
             weir::go([c, i] { c.send(i); });
-            weir::sleep(1ms);
+            CHECK(come_to_wait(static_cast<std::size_t>(i) - 1, "chan send"));
         }
         for (int i = 0; i < 10; ++i) CHECK(c.recv() == i);
     });
@@ -633,21 +635,20 @@ TEST_CASE("many senders, many receivers: each value arrives once") {
             weir::chan<int> c(cap);
             const int n = static_cast<int>(stress(2000));
             std::atomic<int> senders{8};
+            weir::WaitGroup wg;
             for (int s = 0; s < 8; ++s) {
-                weir::go([&, s] {
+                wg.go([&, s] {
                     for (int i = 0; i < n; ++i) c.send(s * n + i);
                     if (--senders == 0) c.close();
                 });
             }
             std::vector<std::atomic<int>> seen(static_cast<std::size_t>(8 * n));
-            std::atomic<int> receivers{8};
             for (int r = 0; r < 8; ++r) {
-                weir::go([&] {
+                wg.go([&] {
                     for (int v : c) ++seen[static_cast<std::size_t>(v)];
-                    --receivers;
                 });
             }
-            CHECK(eventually([&] { return receivers == 0; }));
+            wg.wait();
             CHECK(std::all_of(seen.begin(), seen.end(), [](const auto& times) { return times == 1; }));
         }
     });

@@ -23,8 +23,9 @@ TEST_CASE("signal wakes exactly one [b78]") {
         weir::Cond cond(mu);
         constexpr int kWaiters = 10;
         weir::chan<bool> running(kWaiters), awake(kWaiters);
+        weir::WaitGroup wg;
         for (int i = 0; i < kWaiters; ++i) {
-            weir::go([&, running, awake]() mutable {
+            wg.go([&] {
                 mu.lock();
                 running.send(true);
                 cond.wait();
@@ -42,6 +43,7 @@ TEST_CASE("signal wakes exactly one [b78]") {
             weir::yield();
             CHECK_FALSE(awake.try_recv().has_value());
         }
+        wg.wait();
         cond.signal();
     });
 }
@@ -108,25 +110,22 @@ TEST_CASE("waiters are woken first come, first served") {
         weir::Cond cond(mu);
         std::vector<int> order;
         weir::chan<void> awake;
-        int waiting = 0;
+        weir::WaitGroup wg;
         for (int i = 0; i < 20; ++i) {
-            weir::go([&, i] {
+            wg.go([&, i] {
                 mu.lock();
-                ++waiting;
                 cond.wait();
                 order.push_back(i);
                 mu.unlock();
                 awake.send();
             });
-            CHECK(eventually([&] {
-                const std::lock_guard lock(mu); // having it means that the one before has begun to wait
-                return waiting == i + 1;
-            }));
+            CHECK(come_to_wait(static_cast<std::size_t>(i) + 1, "sync.Cond.Wait"));
         }
         for (int i = 0; i < 20; ++i) {
             cond.signal();
             awake.recv();
         }
+        wg.wait();
         for (int i = 0; i < 20; ++i) CHECK(order[static_cast<std::size_t>(i)] == i);
     });
 }
@@ -178,13 +177,15 @@ TEST_CASE("Cond works with any lockable") {
         std::unique_lock<weir::Mutex> lock(mu, std::defer_lock);
         weir::Cond cond(lock); // the guard itself is a lockable
         lock.lock();
-        weir::go([&] {
+        weir::WaitGroup wg;
+        wg.go([&] {
             const std::lock_guard guard(mu);
             cond.signal();
         });
         cond.wait();
         CHECK(lock.owns_lock());
         lock.unlock();
+        wg.wait();
     });
 }
 
@@ -203,7 +204,7 @@ TEST_CASE("Cond waits on the read side of an RWMutex: many readers wait together
                 ++through;
             });
         }
-        weir::yield();
+        CHECK(come_to_wait(5, "sync.Cond.Wait"));
         mu.lock();
         CHECK(through == 0);
         ready = true;

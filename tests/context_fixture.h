@@ -29,7 +29,7 @@ inline bool is_done(const Context& ctx) {
     return done;
 }
 
-inline bool done_within(const Context& ctx, std::chrono::nanoseconds limit = 10s) {
+inline bool done_within(const Context& ctx, std::chrono::nanoseconds limit = 60s) {
     bool done = false;
     weir::select(weir::recv(ctx.done(), [&] { done = true; }), weir::timeout(patience(limit), [] {}));
     return done;

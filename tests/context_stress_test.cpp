@@ -24,7 +24,7 @@ TEST_CASE("stop and cancel race: the function runs exactly if stop says false") 
             wg.go(cancel);
             wg.go([&] { stopped = stop(); });
             wg.wait();
-            CHECK(eventually([&] { return weir::num_fibers() == 1; }));
+            CHECK(all_gone());
             CHECK(ran == (stopped ? 0 : 1));
         }
     });

@@ -48,7 +48,7 @@ TEST_CASE("a context shows its chain [b86]") {
         auto [c2, cancel2] = weir::with_timeout(weir::background(), 1h);
         weir::defer d{cancel2};
         CHECK(starts_with(c2.string(), "context.Background.WithDeadline("));
-        CHECK(contains(c2.string(), " +0000 UTC [59m59.9"));
+        CHECK(contains(c2.string(), " +0000 UTC [59m"));
         CHECK(c2.string().back() == ')');
         auto [c3, cancel3] = weir::with_cancel(embedding(c1));
         CHECK(contains(c3.string(), "Embedding.WithCancel"));
@@ -223,8 +223,8 @@ TEST_CASE("a context may outlive the run that made it") {
 
 TEST_CASE("cancel before the deadline gives kCanceled") {
     each_workers([] {
-        auto [outer, cancel_outer] = weir::with_timeout(weir::background(), 1s);
-        auto [ctx, cancel] = weir::with_timeout(embedding(outer), 1h);
+        auto [outer, cancel_outer] = weir::with_timeout(weir::background(), 1h);
+        auto [ctx, cancel] = weir::with_timeout(embedding(outer), 2h);
         cancel();
         CHECK(is_done(ctx));
         CHECK(ctx.err() == weir::kCanceled);

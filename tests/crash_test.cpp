@@ -154,7 +154,7 @@ int torture(int workers, Place place) {
             if (!what.empty()) std::fprintf(stderr, "WRONG: %s at %d workers: %s\n", v->kind->name, workers, what.c_str()), ++wrong;
         }
         if (!healthy.all_done()) std::fprintf(stderr, "WRONG: healthy fibers did not finish\n"), ++wrong;
-        if (!eventually([] { return weir::num_fibers() == 1; })) std::fprintf(stderr, "WRONG: %zu fibers left\n", weir::num_fibers() - 1), ++wrong;
+        if (!all_gone()) std::fprintf(stderr, "WRONG: %zu fibers left\n", weir::num_fibers() - 1), ++wrong;
     });
     return wrong + status;
 }
@@ -383,7 +383,7 @@ TEST_CASE("a fault in the runtime's own code ends the process, with every fiber'
         return weir::run([] {
             weir::chan<int> c;
             weir::go([c] { c.recv(); });
-            weir::yield();
+            come_to_wait(1, "chan receive");
             weir::detail::Waiter w;
             w.fiber = reinterpret_cast<weir::detail::Fiber*>(0x10);
             weir::detail::ready(w);
@@ -421,7 +421,7 @@ TEST_CASE("OnAbandon: an abandoned fiber's functions run on another, last one fi
                 bool right = ran.recv() == 3;
                 right = ran.recv() == 2 && right;
                 right = ran.recv() == 1 && right;
-                if (!eventually([] { return weir::num_fibers() == 1; })) return 2;
+                if (!all_gone()) return 2;
                 return right && ran.len() == 0 ? 0 : 1;
             });
         }
@@ -474,7 +474,7 @@ TEST_CASE("OnAbandon: what ends by itself, by a panic or by goexit runs none; on
         weir::go([&] { body([] { weir::goexit(); }); });
         weir::go([&] { body([] {}); });
         std::thread([&] { body([] {}); }).join();
-        CHECK(eventually([] { return weir::num_fibers() == 1; }));
+        CHECK(all_gone());
         CHECK(ran == 0);
     });
 }
@@ -521,7 +521,7 @@ TEST_CASE("the panic handler gets message, kind, type, stacks, fiber, name, labe
         CHECK(r.time >= since);
         CHECK(r.last_wait == "sleep");
         CHECK(r.last_wait_ago >= 0ms);
-        CHECK(r.last_wait_ago < patience(1s));
+        CHECK(r.last_wait_ago < patience(30s));
         CHECK(r.unwinding_wait.empty());
         CHECK_FALSE(r.locked_to_thread);
         CHECK_FALSE(r.abandoned);
@@ -554,7 +554,7 @@ TEST_CASE("a report tells what the fiber waited for before it panicked, and sinc
         };
         weir::chan<int> c;
         weir::go([c]() mutable {
-            weir::sleep(1ms);
+            come_to_wait(1, "chan send");
             c.close();
         });
         const weir::PanicReport in_park = report_of([c] { c.send(1); });

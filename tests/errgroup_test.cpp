@@ -136,7 +136,7 @@ TEST_CASE("go waits until a task ends when the limit is reached") {
         weir::chan<void> finish;
         g.go([&] { return finish.recv(), Error(); });
         std::atomic<bool> started{false};
-        weir::go([&] { finish.send(); });
+        weir::go([finish] { finish.send(); });
         g.go([&] { return started = true, Error(); });
         CHECK_FALSE(g.wait());
         CHECK(started);

@@ -227,7 +227,7 @@ TEST_CASE("a seeded run uses the calling thread alone and leaves it as it was") 
         throw 1;
     } catch (int) { // the caller's exceptions are its own
         const int status = weir::run(weir::Options{.max_procs = 4, .seed = 1}, [&] {
-            CHECK(live_threads() == threads);
+            CHECK(live_threads() <= threads);
             CHECK(weir::max_procs() == 1);
             weir::WaitGroup wg;
             for (int i = 0; i < 8; ++i) {

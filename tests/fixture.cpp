@@ -5,12 +5,15 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <dirent.h>
 #include <fstream>
 #include <poll.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
+
+#include <weir/detail/dump.h>
 
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
@@ -48,6 +51,23 @@ std::size_t entries(const char* path) {
 std::size_t open_fds() { return entries("/proc/self/fd"); }
 std::size_t live_threads() { return entries("/proc/self/task"); }
 
+bool at_most_threads(std::size_t n) {
+    const auto until = Clock::now() + patience(20s);
+    while (live_threads() > n) {
+        if (Clock::now() > until) return false;
+        ::usleep(1000);
+    }
+    return true;
+}
+
+std::size_t waiting(const std::string& reason) { return count_of(weir::detail::dump_all_fibers(), " [" + reason + "]:"); }
+
+std::chrono::nanoseconds cpu_time() {
+    timespec now{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
 std::size_t mappings() {
     std::ifstream maps("/proc/self/maps");
     return static_cast<std::size_t>(std::count(std::istreambuf_iterator<char>(maps), {}, '\n'));
@@ -75,14 +95,12 @@ void with_workers(int n, const Workers& how, const std::function<void()>& body) 
         } catch (const doctest::detail::TestFailureException&) {
             failed = std::current_exception();
         }
-        const bool none_left = eventually([&] { return weir::num_fibers() == 1 + how.parked; });
+        const bool none_left = eventually([&] { return weir::num_fibers() == 1 + how.parked; }, 20s);
         CHECK_MESSAGE(none_left, (weir::num_fibers() - 1), " fibers left over at ", n, " workers, expected ", how.parked);
     });
     if (failed) std::rethrow_exception(failed);
     CHECK_MESSAGE(status == how.status, "run returned ", status, " at ", n, " workers");
-    // A joined thread may stand in /proc for a moment longer.
-    for (int i = 0; i < 1000 && live_threads() > threads; ++i) ::usleep(1000);
-    CHECK_MESSAGE(live_threads() == threads, (live_threads() - threads), " threads left over at ", n, " workers");
+    CHECK_MESSAGE(at_most_threads(threads), (live_threads() - threads), " threads left over at ", n, " workers");
     CHECK_MESSAGE(open_fds() == fds, "file descriptors before: ", fds, ", after: ", open_fds(), ", at ", n, " workers");
 }
 

@@ -9,8 +9,8 @@
 //     }
 //
 // CHECK works on every fiber and thread. REQUIRE throws: only on the main fiber of each_workers or on the test's own thread. INFO
-// and CAPTURE keep a list for each thread: never across anything that parks. A case that takes too long (WEIR_TEST_TIMEOUT
-// seconds, default 120) is killed, naming itself.
+// and CAPTURE keep a list for each thread: never across anything that parks. CHECK_MESSAGE is such an INFO around its condition. A case
+// that takes too long (WEIR_TEST_TIMEOUT seconds, default 120) is killed, naming itself.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -48,15 +48,39 @@ std::size_t stress(std::size_t n) noexcept;
 /// patience is a time that only bounds a wait: d, or ten times that in a slow build.
 std::chrono::nanoseconds patience(std::chrono::nanoseconds d) noexcept;
 
-/// eventually yields until cond() holds; false when it does not within `limit`. For what has no event to wait for.
+/// eventually yields until cond() holds; false when it does not within `limit`. For what has no event to wait for. The limit is for what never comes:
+/// any thread of a loaded machine may stand still for seconds.
 template <typename Cond>
-bool eventually(Cond&& cond, std::chrono::nanoseconds limit = 10s) {
+bool eventually(Cond&& cond, std::chrono::nanoseconds limit = 60s) {
     const auto until = Clock::now() + patience(limit);
     while (!cond()) {
         if (Clock::now() > until) return false;
         weir::yield();
     }
     return true;
+}
+
+/// all_gone waits until the calling fiber is alone.
+inline bool all_gone() {
+    return eventually([] { return weir::num_fibers() == 1; });
+}
+
+/// waiting counts the fibers that wait for that reason, in the words of a dump: "sync.Mutex.Lock".
+std::size_t waiting(const std::string& reason);
+
+/// come_to_wait waits until n fibers are parked for that reason, in the queue of what they wait for.
+inline bool come_to_wait(std::size_t n, const std::string& reason) {
+    return eventually([&] { return waiting(reason) == n; });
+}
+
+/// in_some_try tells whether fn() is true in one of ten tries: for upper bounds on elapsed time, which a machine that stalls breaks now and then, and
+/// a library that is late breaks always. What holds on every schedule is CHECKed inside fn.
+template <typename Fn>
+bool in_some_try(Fn&& fn) {
+    for (int i = 0; i < 10; ++i) {
+        if (fn()) return true;
+    }
+    return false;
 }
 
 /// StopFlag tells fibers that loop until it is set to end. They hold it by reference: its destructor sets it and waits until only the calling
@@ -66,7 +90,7 @@ struct StopFlag : std::atomic<bool> {
     using std::atomic<bool>::operator=;
     ~StopFlag() {
         store(true);
-        eventually([] { return weir::num_fibers() == 1; }, 60s);
+        all_gone();
     }
 };
 
@@ -129,14 +153,20 @@ std::string panic_text(Fn&& fn) {
     return panic ? panic->message() : std::string("(no panic)");
 }
 
+/// cpu_time is the processor time that this process has taken.
+std::chrono::nanoseconds cpu_time();
+
 inline bool starts_with(const std::string& text, const std::string& prefix) { return text.rfind(prefix, 0) == 0; }
 inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 std::size_t count_of(const std::string& text, const std::string& part);
 
 std::size_t open_fds();       ///< file descriptors of this process
-std::size_t live_threads();   ///< threads of this process
+std::size_t live_threads();   ///< threads of this process; one that has been joined may still be counted
 std::size_t mappings();       ///< lines of /proc/self/maps
 std::size_t resident_bytes(); ///< VmRSS of /proc/self/status
+
+/// at_most_threads waits until no more than n threads are left.
+bool at_most_threads(std::size_t n);
 
 /// current_test is the name of the running test case.
 const char* current_test() noexcept;

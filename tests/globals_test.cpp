@@ -53,7 +53,7 @@ void swarm(int parks, Fn fn) {
     weir::chan<int> c(7);
     for (int i = 0; i < fibers; ++i) weir::go([&fn, c, i] { fn(i, c); });
     for (int i = 0; i < fibers * parks; ++i) c.send(i);
-    CHECK(eventually([] { return weir::num_fibers() == 1; }));
+    CHECK(all_gone());
 }
 
 } // namespace
@@ -81,7 +81,7 @@ TEST_CASE("a new fiber starts with errno 0") {
                 set_errno(7);
             });
         }
-        CHECK(eventually([] { return weir::num_fibers() == 1; }));
+        CHECK(all_gone());
         CHECK(wrong == 0);
     });
 }

@@ -86,7 +86,7 @@ struct Service {
         serving.go([this, ln = ln] { result = srv.serve(ln); });
     }
     ~Service() {
-        auto [ctx, cancel] = weir::with_timeout(weir::background(), patience(10s));
+        auto [ctx, cancel] = weir::with_timeout(weir::background(), patience(60s));
         const Error err = srv.shutdown(ctx);
         CHECK_MESSAGE(!err, err.message());
         serving.wait();
@@ -97,13 +97,24 @@ struct Service {
     net::Conn dial() const {
         auto [conn, err] = net::dial("tcp", address);
         CHECK_MESSAGE(!err, err.message());
-        conn.set_deadline(Clock::now() + patience(20s));
+        conn.set_deadline(Clock::now() + patience(60s));
         return conn;
     }
     std::string url(const std::string& path) const { return "http://" + address + path; }
 
-    /// raw sends text as it is and reads until the server closes.
+    /// raw sends text as it is and reads until the server closes. Where the machine holds this up for longer than the server waits for us to read its
+    /// last words (half a second, as Go's), they are lost in a reset: then once more.
     std::string raw(const std::string& text) const {
+        std::pair<std::string, Error> got;
+        in_some_try([&] {
+            got = exchange(text);
+            return !got.second.is(std::errc::connection_reset);
+        });
+        CHECK_MESSAGE(got.second == weir::kEof, got.second.message());
+        return got.first;
+    }
+    /// exchange does it once, and also gives the error that ended it.
+    std::pair<std::string, Error> exchange(const std::string& text) const {
         net::Conn conn = dial();
         conn.write(text);
         std::string all;
@@ -111,9 +122,7 @@ struct Service {
         for (;;) {
             auto [n, err] = conn.read(buf);
             all.append(buf, n);
-            if (!err) continue;
-            CHECK_MESSAGE(err == weir::kEof, err.message());
-            return all;
+            if (err) return {all, err};
         }
     }
 };
@@ -312,14 +321,14 @@ TEST_SUITE("http mux") {
         const Death child = dies([] {
             return weir::run([] {
                 const http::Handler h = http::recovered([](http::ResponseWriter&, const http::Request&) { weir::panic("poison"); });
-                for (int i = 0; i < 50; ++i) {
+                for (int i = 0; i < 1000; ++i) {
                     http::Recorder rec;
                     h(rec, http::Request("GET", "/p"));
                 }
             });
         });
         CHECK_MESSAGE(contains(child.err, ": GET /p: poison\n"), child.err);
-        CHECK(count_of(child.err, ": GET /p: poison\n") < 50); // ten a second
+        CHECK(count_of(child.err, ": GET /p: poison\n") < 500); // ten a second
     }
 
     TEST_CASE("query, form and header access") {
@@ -530,18 +539,18 @@ TEST_SUITE("http server") {
             CHECK(starts_with(s.raw(get("/", "X: " + std::string(4100, 'a') + "\r\n")), "HTTP/1.1 431 "));
             CHECK(starts_with(s.raw("GET /" + std::string(100000, 'a')), "HTTP/1.1 431 "));
             // Many small fields, sent one by one, must not add up unseen.
-            net::Conn slow = s.dial();
-            slow.write("GET / HTTP/1.1\r\nHost: x\r\n");
-            while (!slow.write("X-Field: " + std::string(90, 'b') + "\r\n").second) {
-                slow.set_read_deadline(Clock::now() + 1ms);
-                std::array<char, 256> buf{};
-                auto [n, err] = slow.read(buf);
-                if (n > 0) {
-                    CHECK(starts_with(std::string(buf.data(), n), "HTTP/1.1 431 "));
-                    break;
+            CHECK(in_some_try([&] {
+                net::Conn slow = s.dial();
+                slow.write("GET / HTTP/1.1\r\nHost: x\r\n");
+                while (!slow.write("X-Field: " + std::string(90, 'b') + "\r\n").second) {
+                    slow.set_read_deadline(Clock::now() + 1ms);
+                    std::array<char, 256> buf{};
+                    auto [n, err] = slow.read(buf);
+                    if (n > 0) return starts_with(std::string(buf.data(), n), "HTTP/1.1 431 ");
+                    if (!err.timeout()) return false; // reset, as in raw()
                 }
-                CHECK(err.timeout());
-            }
+                return false;
+            }));
             const std::string post = "POST / HTTP/1.1\r\nHost: x\r\n" + kClose;
             CHECK(body_of(s.raw(post + "Content-Length: 1000\r\n\r\n" + std::string(1000, 'x'))) == "1000");
             CHECK(starts_with(s.raw(post + "Content-Length: 1001\r\n\r\n" + std::string(1001, 'x')), "HTTP/1.1 413 "));
@@ -778,17 +787,17 @@ TEST_SUITE("http server") {
                         expect(starts_with(other.response(), "HTTP/1.1 200 OK"), "another connection suffered");
                         expect(eventually([&] { return open_fds() <= fds + 8; }), "descriptors are left"); // the report's symbols keep some files open
                     }
-                    expect(eventually([] { return weir::num_fibers() == 1; }), "fibers are left");
+                    expect(all_gone(), "fibers are left");
 
                     http::Server srv{.handler = [](http::ResponseWriter&, const http::Request&) { std::abort(); }};
                     auto ln = net::listen("tcp", "127.0.0.1:0").first;
                     weir::WaitGroup serving;
                     serving.go([&] { srv.serve(ln); });
                     net::Conn c = net::dial("tcp", ln.addr().string()).first;
-                    c.write(get("/"));
                     const auto before = weir::abandoned_total();
+                    c.write(get("/"));
                     expect(eventually([&] { return weir::abandoned_total() > before; }), "it was not abandoned");
-                    auto [ctx, cancel] = weir::with_timeout(weir::background(), patience(10s));
+                    auto [ctx, cancel] = weir::with_timeout(weir::background(), patience(60s));
                     expect(!srv.shutdown(ctx), "shutdown waits for an abandoned handler");
                     cancel();
                     serving.wait();
@@ -952,7 +961,7 @@ TEST_SUITE("http server") {
             CHECK(header.raw("GET / HTTP/1.1\r\nHost:").empty());
             CHECK(header.raw("").empty());
             Service body(hello, [](http::Server& srv) { srv.read_timeout = 20ms; });
-            CHECK(starts_with(body.raw("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"), "HTTP/1.1 408 "));
+            CHECK(in_some_try([&] { return starts_with(body.raw("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"), "HTTP/1.1 408 "); }));
             Service idle(hello, [](http::Server& srv) { srv.idle_timeout = 20ms; });
             CHECK(body_of(idle.raw(get("/"))) == "hello\n");
             weir::chan<Error> failed(1);
@@ -1082,6 +1091,8 @@ TEST_SUITE("http client") {
                 CHECK(err.message() == "Get \"" + url + "\": context canceled");
             });
             auto silent = ln.accept().first;
+            std::array<char, 1> buf{};
+            CHECK(silent.read(buf).first == 1); // the request is under way
             cancel();
             wg.wait();
             CHECK(http::Client{.timeout = 10ms}.get(url).second.is(weir::kDeadlineExceeded));

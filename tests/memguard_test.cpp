@@ -97,7 +97,7 @@ TEST_CASE("a handler that ends early does not end the guard; stop does") {
                                 [&](const MemoryUse&) { normal.send(); });
         normal.recv();
         guard.stop();
-        CHECK(weir::num_fibers() == 1);
+        CHECK(all_gone());
     });
 }
 

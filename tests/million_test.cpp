@@ -62,7 +62,7 @@ TEST_CASE("a million parked fibers: under 1,000 mappings, at most 4.8 KiB each, 
         std::size_t sum = 0;
         for (std::size_t i = 0; i < kMillion; ++i) sum += numbers.recv();
         CHECK(sum == kMillion * (kMillion - 1) / 2);
-        CHECK(eventually([] { return weir::num_fibers() == 1; }, 60s));
+        CHECK(all_gone());
     });
 }
 

@@ -354,7 +354,7 @@ TEST_CASE("recover never sees another fiber's panic [b46]") {
                 if (weir::recover()) ++strangers;
             });
         }
-        CHECK(eventually([] { return weir::num_fibers() == 1; }));
+        CHECK(all_gone());
         CHECK(strangers == 0);
         CHECK(own == 10);
     });
@@ -465,7 +465,7 @@ TEST_CASE("goexit runs all defers, and recover in them gives nothing [b55]") {
             weir::catch_panic([] { weir::goexit(); });
             ++after;
         });
-        CHECK(eventually([] { return weir::num_fibers() == 1; }));
+        CHECK(all_gone());
         CHECK(deferred == 2);
         CHECK(recovered == 0);
         CHECK(after == 0);
@@ -488,7 +488,7 @@ TEST_CASE("a deferred call during goexit may panic and recover; the fiber still 
             weir::goexit();
             ++after;
         });
-        CHECK(eventually([] { return weir::num_fibers() == 1; }));
+        CHECK(all_gone());
         CHECK(recovered == 1);
         CHECK(deferred == 1);
         CHECK(after == 0);
@@ -527,11 +527,15 @@ TEST_CASE("an uncaught panic in a defer during goexit is reported [b59]") {
 TEST_CASE("goexit on main: its defers run, the others go on, and at the end it is a deadlock [b60]") {
     const auto child = dies([] {
         return weir::run([] {
-            weir::go([] {
-                weir::sleep(20ms);
+            weir::chan<void> left;
+            weir::go([left] {
+                left.recv();
                 std::fputs("the other went on\n", stderr);
             });
-            weir::defer d{[] { std::fputs("main's defer\n", stderr); }};
+            weir::defer d{[&] {
+                std::fputs("main's defer\n", stderr);
+                left.close();
+            }};
             weir::goexit();
         });
     });
@@ -665,7 +669,8 @@ TEST_CASE("a deferred call may block on a channel and resume on another thread, 
             });
         }
         for (int i = 0; i < n; ++i) c.send(i);
-        CHECK(eventually([&] { return good == n; }));
+        CHECK(all_gone());
+        CHECK(good == n);
     });
 }
 

@@ -30,8 +30,7 @@ void others_finish(const std::function<void()>& hold, const std::function<void()
                 ++finished;
             });
         }
-        CHECK(eventually([&] { return finished == 1000; }, 30s));
-        CHECK(weir::num_fibers() == 5);
+        CHECK(eventually([&] { return finished == 1000 && weir::num_fibers() == 5; }));
         release();
     });
 }
@@ -96,23 +95,25 @@ TEST_CASE("a receiver between two busy senders leaves by its timer promptly [b5]
                 }
             });
         }
-        const auto begun = Clock::now();
-        const auto timer = weir::after(20ms);
-        std::size_t received = 0;
-        for (bool go_on = true; go_on;) {
-            weir::select(weir::recv(a, [&] { ++received; }), weir::recv(b, [&] { ++received; }),
-                         weir::recv(timer, [&] { go_on = false; }));
-        }
-        const auto took = Clock::now() - begun;
-        CHECK(took >= 20ms);
-        CHECK(took < patience(500ms));
-        CHECK(received > 0);
+        CHECK(in_some_try([&] {
+            const auto begun = Clock::now();
+            const auto timer = weir::after(20ms);
+            std::size_t received = 0;
+            for (bool go_on = true; go_on;) {
+                weir::select(weir::recv(a, [&] { ++received; }), weir::recv(b, [&] { ++received; }),
+                             weir::recv(timer, [&] { go_on = false; }));
+            }
+            const auto took = Clock::now() - begun;
+            CHECK(took >= 20ms);
+            return took < patience(500ms) && received > 0;
+        }));
         stop.close();
     });
 }
 
 TEST_CASE("pairs that swap often and seldom get like shares of one worker [b6]") {
-    // 100 ms of two pairs on one worker. Each round of a pair is some increments, then a hand-over to its partner.
+    // 100 ms of two pairs on one worker, of processor time: that is what they share. Each round of a pair is some increments, then a hand-over to its
+    // partner.
     with_workers(1, [] {
         std::atomic<long> seldom{0}, often{0};
         StopFlag stop;
@@ -137,10 +138,11 @@ TEST_CASE("pairs that swap often and seldom get like shares of one worker [b6]")
         };
         pair(1000000, seldom);
         pair(1000, often);
-        weir::sleep(patience(100ms));
+        const auto begun = cpu_time();
+        while (cpu_time() - begun < patience(100ms)) weir::sleep(10ms);
         stop = true;
         // Both pairs end when they next look: one partner returns and closes, the other sees that.
-        CHECK(eventually([] { return weir::num_fibers() == 1; }));
+        CHECK(all_gone());
         CHECK(seldom > 0);
         CHECK(often > 0);
         const double ratio = static_cast<double>(seldom) / static_cast<double>(often);
@@ -186,9 +188,11 @@ TEST_CASE("fibers that only yield do not starve timers, sleepers or new fibers")
                 while (!stop) weir::yield();
             });
         }
-        const auto begun = Clock::now();
-        weir::sleep(10ms);
-        CHECK(Clock::now() - begun < patience(500ms));
+        CHECK(in_some_try([] {
+            const auto begun = Clock::now();
+            weir::sleep(10ms);
+            return Clock::now() - begun < patience(500ms);
+        }));
         std::atomic<bool> ran{false};
         weir::go([&] { ran = true; });
         while (!ran) weir::sleep(1ms);
@@ -246,13 +250,13 @@ TEST_CASE("work made ready by one worker is stolen by the idle ones") {
         for (int i = 0; i < 4; ++i) {
             weir::go([&] {
                 ++here;
-                const auto until = Clock::now() + patience(10s);
+                const auto until = Clock::now() + patience(20s);
                 while (here < 4 && Clock::now() < until) {
                 }
                 CHECK(here == 4);
             });
         }
-        CHECK(eventually([&] { return here == 4 && weir::num_fibers() == 1; }, 30s));
+        CHECK(eventually([&] { return here == 4 && weir::num_fibers() == 1; }));
     });
 }
 

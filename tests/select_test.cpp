@@ -36,23 +36,19 @@ TEST_CASE("default runs only if nothing is ready [b25]") {
 }
 
 TEST_CASE("an empty and an all-nil select block for ever [b25]") {
-    static std::atomic<int> entered, passed;
+    static std::atomic<int> passed;
     passed = 0;
     each_workers(Workers{.parked = 2}, [] {
-        entered = 0;
         weir::go([] {
-            ++entered;
             weir::select();
             ++passed;
         });
         weir::go([] {
             weir::chan<int> a = weir::nil, b = weir::nil;
-            ++entered;
             weir::select(weir::recv(a), weir::send(b, 1));
             ++passed;
         });
-        CHECK(eventually([] { return entered == 2; }));
-        weir::sleep(5ms);
+        CHECK(come_to_wait(2, "select (no cases)"));
         CHECK(passed == 0);
     });
 }
@@ -167,12 +163,12 @@ TEST_CASE("a case that lost its select takes nothing: the next receive does [b35
         for (int round = 0; round < 50; ++round) {
             weir::chan<int> c1, c2, done(2);
             weir::go([=] { done.send(c1.recv()); });
+            CHECK(come_to_wait(1, "chan receive"));
             weir::go([=] {
                 weir::select(weir::recv(c1, [] { FAIL_CHECK("nobody sent on c1 yet"); }), weir::recv(c2));
                 done.send(c1.recv());
             });
-            for (int i = 0; i < 5; ++i) weir::yield();
-            c2.send(1);
+            CHECK(eventually([&] { return c2.try_send(1); }));
             c1.send(10);
             c1.send(20);
             CHECK(done.recv() + done.recv() == 30);
@@ -190,7 +186,7 @@ TEST_CASE("close wakes a parked select's receive with ok false [b36]") {
                 const std::size_t i = weir::select(weir::recv(a, v, ok), weir::recv(b));
                 result.send(i == 0 && v == 0 && !ok ? 1 : 0);
             });
-            for (int i = 0; i < 20; ++i) weir::yield();
+            CHECK(come_to_wait(1, "select"));
             a.close();
             CHECK(result.recv() == 1);
         }
@@ -201,9 +197,8 @@ TEST_CASE("close makes a parked select's send panic") {
     each_workers([] {
         weir::chan<int> a, b;
         std::atomic<bool> panicked{false};
-        weir::go(
-            [&] { panicked = panic_text([&] { weir::select(weir::recv(b), weir::send(a, 1)); }) == "send on closed channel"; });
-        for (int i = 0; i < 20; ++i) weir::yield();
+        weir::go([&, a, b] { panicked = panic_text([&] { weir::select(weir::recv(b), weir::send(a, 1)); }) == "send on closed channel"; });
+        CHECK(come_to_wait(1, "select"));
         a.close();
         CHECK(eventually([&] { return panicked.load(); }));
     });
@@ -242,23 +237,20 @@ TEST_CASE("two selects meet each other on unbuffered channels") {
         weir::chan<int> a, b;
         const int n = static_cast<int>(stress(4000));
         std::atomic<int> balance{0};
-        weir::chan<void> done;
         const auto party = [&](int sign) {
             for (int i = 0; i < n; ++i) {
                 weir::select(weir::send(a, sign), weir::recv(b, [&](int v) { balance += v; }));
             }
-            done.send();
         };
         const auto counterpart = [&](int sign) {
             for (int i = 0; i < n; ++i) {
                 weir::select(weir::recv(a, [&](int v) { balance += v; }), weir::send(b, sign));
             }
-            done.send();
         };
-        weir::go([&] { party(1); });
-        weir::go([&] { counterpart(1); });
-        done.recv();
-        done.recv();
+        weir::WaitGroup wg;
+        wg.go(party, 1);
+        wg.go(counterpart, 1);
+        wg.wait();
         CHECK(balance == n);
     });
 }

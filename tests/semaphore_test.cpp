@@ -132,16 +132,13 @@ TEST_CASE("first come, first served") {
         REQUIRE(s.try_acquire(kFibers));
         std::vector<int> order;
         weir::WaitGroup wg;
-        weir::chan<void> next;
         for (int i = 0; i < kFibers; ++i) {
             wg.go([&, i] {
-                next.send();
                 CHECK_FALSE(s.acquire(weir::background(), kFibers)); // all of them: one at a time
                 order.push_back(i);
                 s.release(kFibers);
             });
-            next.recv();
-            weir::sleep(5ms); // it waits by then: nothing tells when a fiber is in line
+            CHECK(come_to_wait(static_cast<std::size_t>(i) + 1, "semacquire"));
         }
         s.release(kFibers);
         wg.wait();

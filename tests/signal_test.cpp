@@ -97,7 +97,7 @@ TEST_CASE("signal_notify_context ends at the signal, which is the cause") {
         CHECK(why.is(weir::kCanceled));
         stop();
         CHECK(weir::cause(ctx) == why);
-        CHECK(eventually([] { return weir::num_fibers() == 1; }));
+        CHECK(all_gone());
     });
 }
 
@@ -111,7 +111,7 @@ TEST_CASE("stop ends the context, and so does the parent") {
         CHECK_FALSE(below.err());
         cancel();
         CHECK(below.err() == weir::kCanceled);
-        CHECK(eventually([] { return weir::num_fibers() == 1; }));
+        CHECK(all_gone());
     });
 }
 

@@ -25,20 +25,13 @@ struct Gate {
     weir::chan<void> begun, finish;
 };
 
-/// join_all runs `caller` on n fibers while a call is held in `gate`, and lets it go once all of them have been counted by `key`'s call.
+/// join_all runs `caller` on n fibers while a call is held in `gate`, and lets it go once all of them have joined it.
 template <class Caller>
 void join_all(Gate& gate, weir::WaitGroup& wg, int n, Caller caller) {
     wg.go(caller);
     gate.begun.recv();
-    std::atomic<int> about{0};
-    for (int i = 1; i < n; ++i) {
-        wg.go([&about, caller] {
-            ++about;
-            caller();
-        });
-    }
-    CHECK(eventually([&] { return about == n - 1; }));
-    weir::sleep(10ms); // they wait by then: nothing tells when a fiber has joined
+    for (int i = 1; i < n; ++i) wg.go(caller);
+    CHECK(come_to_wait(static_cast<std::size_t>(n) - 1, "sync.WaitGroup.Wait"));
     gate.finish.send();
 }
 
@@ -215,31 +208,34 @@ TEST_CASE("channels get a panic and a goexit as errors") {
         auto exited = flight.run_chan("key", []() -> std::string { weir::goexit(); }).recv();
         CHECK(exited.err == weir::kGoexit);
         CHECK(exited.err.message() == "runtime.Goexit was called");
-        CHECK(eventually([] { return weir::num_fibers() == 1; }));
+        CHECK(all_gone());
     });
 }
 
 TEST_CASE("plain threads join the calls of fibers, and their goexit is a panic there") {
     each_workers([] {
-        Flight flight;
-        Gate gate;
-        weir::WaitGroup wg;
-        wg.go([&] {
-            flight.run("key", [&]() -> std::string {
-                gate.pass();
-                weir::goexit();
+        const auto text_of_joined = [] {
+            Flight flight;
+            Gate gate;
+            weir::WaitGroup wg;
+            wg.go([&] {
+                flight.run("key", [&]() -> std::string {
+                    gate.pass();
+                    weir::goexit();
+                });
             });
-        });
-        gate.begun.recv();
-        std::string text;
-        std::thread plain([&] {
-            text = panic_text([&] { flight.run("key", [] { return std::string("own call"); }); });
-        });
-        weir::sleep(10ms); // it has joined by then, mostly; else it makes a call of its own
-        gate.finish.send();
-        weir::blocking([&] { plain.join(); });
-        CHECK((text == "runtime.Goexit was called" || text == "(no panic)"));
-        wg.wait();
+            gate.begun.recv();
+            std::string text;
+            std::thread plain([&] {
+                text = panic_text([&] { flight.run("key", [] { return std::string("own call"); }); });
+            });
+            weir::sleep(10ms); // it has joined by then, mostly; else it makes a call of its own
+            gate.finish.send();
+            weir::blocking([&] { plain.join(); });
+            wg.wait();
+            return text;
+        };
+        CHECK(in_some_try([&] { return text_of_joined() == "runtime.Goexit was called"; }));
     });
 }
 

@@ -39,12 +39,12 @@ TEST_CASE("a channel from outside may end a wait from there: time stands still m
         };
         weir::chan<int> never;
         weir::chan<int> c;
-        inside([&] { CHECK(c.recv() == 5); }, [&] { c << 5; }); // receive a value
-        inside([&] { c << 6; }, [&] { c.recv(); }); // send
-        inside([&] { weir::select(recv(c), recv(never)); }, [&] { c << 7; }); // select outside only
-        inside([&] { weir::select(recv(c), recv(weir::chan<int>())); }, [&] { c << 8; }); // select mixed
-        inside([&] { CHECK(weir::select(recv(c), weir::timeout(1h)) == 0); }, [&] { c << 9; }); // select with a timeout
-        inside([&] { c.recv(); }, [&] { c.close(); }); // receive from a closed one
+        inside([&] { CHECK(c.recv() == 5); }, [c] { c << 5; }); // receive a value
+        inside([&] { c << 6; }, [c] { c.recv(); }); // send
+        inside([&] { weir::select(recv(c), recv(never)); }, [c] { c << 7; }); // select outside only
+        inside([&] { weir::select(recv(c), recv(weir::chan<int>())); }, [c] { c << 8; }); // select mixed
+        inside([&] { CHECK(weir::select(recv(c), weir::timeout(1h)) == 0); }, [c] { c << 9; }); // select with a timeout
+        inside([&] { c.recv(); }, [c] { c.close(); }); // receive from a closed one
     });
 }
 

@@ -244,8 +244,11 @@ TEST_CASE("waking a bubble's fiber from outside is fatal [b124]") {
          [](auto wake) {
              static weir::Mutex mu;
              static weir::Cond cond(mu);
-             wake << [] { ::usleep(20'000), cond.signal(); };
              mu.lock();
+             wake << [] {
+                 mu.lock(); // it is free once the bubble's fiber waits
+                 cond.signal();
+             };
              cond.wait();
          }},
         {"Context", "fatal error: close of synctest channel from outside bubble",
@@ -253,14 +256,14 @@ TEST_CASE("waking a bubble's fiber from outside is fatal [b124]") {
              auto [ctx, cancel] = weir::with_cancel(weir::background());
              ctx.done();
              wake << [cancel = cancel] { cancel(); };
-             weir::blocking([] { ::usleep(1'000'000); });
+             weir::blocking([] { ::sleep(50); });
          }},
         {"signal", "fatal error: send on synctest channel from outside bubble",
          [](auto) {
              weir::chan<int> c(1);
              weir::signal_notify(c, SIGUSR1);
              ::raise(SIGUSR1);
-             weir::blocking([] { ::usleep(1'000'000); });
+             weir::blocking([] { ::sleep(50); });
          }},
     };
     for (const Case& c : cases) {
@@ -270,7 +273,7 @@ TEST_CASE("waking a bubble's fiber from outside is fatal [b124]") {
                 weir::chan<std::function<void()>> wake;
                 weir::go([wake] { wake.recv()(); });
                 weir::synctest::test([&] {
-                    weir::go([] { weir::blocking([] { ::usleep(1'000'000); }); }); // so that it is no deadlock
+                    weir::go([] { weir::blocking([] { ::sleep(50); }); }); // so that it is no deadlock
                     c.body(wake);
                 });
             });

@@ -16,19 +16,26 @@ TEST_SUITE_BEGIN("timer");
 
 namespace {
 
-/// overtime is what the machine may add to a timer before we call it late.
-const auto overtime = patience(300ms);
+/// on_time tells whether fn() takes less than `limit` and what the machine may add to a timer before we call it late, in some try.
+template <typename Fn>
+bool on_time(std::chrono::nanoseconds limit, Fn fn) {
+    return in_some_try([&] {
+        const auto begun = Clock::now();
+        fn();
+        return Clock::now() - begun < limit + patience(300ms);
+    });
+}
 
 } // namespace
 
 TEST_CASE("sleep lasts at least its time, and not much longer [b108]") {
     each_workers([] {
         for (auto d : {1ms, 5ms, 20ms}) {
-            const auto begun = Clock::now();
-            weir::sleep(d);
-            const auto took = Clock::now() - begun;
-            CHECK(took >= d);
-            CHECK(took < d + overtime);
+            CHECK(on_time(d, [d] {
+                const auto begun = Clock::now();
+                weir::sleep(d);
+                CHECK(Clock::now() - begun >= d);
+            }));
         }
         const auto begun = Clock::now();
         weir::sleep_until(begun + 10ms);
@@ -40,13 +47,13 @@ TEST_CASE("sleep lasts at least its time, and not much longer [b108]") {
 
 TEST_CASE("sleep of zero or less returns at once [b108]") {
     each_workers([] {
-        const auto begun = Clock::now();
-        for (int i = 0; i < 100; ++i) {
-            weir::sleep(0s);
-            weir::sleep(-1h);
-            weir::sleep(std::chrono::nanoseconds::min());
-        }
-        CHECK(Clock::now() - begun < overtime);
+        CHECK(on_time(0s, [] {
+            for (int i = 0; i < 100; ++i) {
+                weir::sleep(0s);
+                weir::sleep(-1h);
+                weir::sleep(std::chrono::nanoseconds::min());
+            }
+        }));
     });
 }
 
@@ -81,21 +88,19 @@ TEST_CASE("the longest duration never fires [b108]") {
 TEST_CASE("after in slots of 20 ms arrives in order [b109]") {
     each_workers([] {
         const std::vector<int> slots{5, 3, 6, 6, 6, 1, 1, 2, 7, 9, 4, 8, 0};
-        weir::chan<int> arrived(slots.size());
-        for (int slot : slots) {
-            weir::go([arrived, slot, timer = weir::after(slot * patience(20ms))] {
-                timer.recv();
-                arrived.send(slot);
-            });
-        }
-        int last = -1, disorder = 0;
-        for (std::size_t i = 0; i < slots.size(); ++i) {
-            const int slot = arrived.recv();
-            disorder += slot < last;
-            last = slot;
-        }
-        CHECK(disorder == 0);
-        CHECK(last == 9);
+        CHECK(in_some_try([&] {
+            weir::chan<int> arrived(slots.size());
+            const auto begun = Clock::now();
+            for (int slot : slots) {
+                weir::go([=, timer = weir::after(slot * patience(20ms))] {
+                    CHECK(timer.recv() - begun >= slot * patience(20ms));
+                    arrived.send(slot);
+                });
+            }
+            std::vector<int> order;
+            for (std::size_t i = 0; i < slots.size(); ++i) order.push_back(arrived.recv());
+            return std::is_sorted(order.begin(), order.end()); // a fiber woken first may be held up by the machine before it sends
+        }));
     });
 }
 
@@ -168,11 +173,16 @@ TEST_CASE("stop of an after_func that has started is false [b112]") {
 TEST_CASE("a panic in an after_func ends only its own fiber") {
     const auto child = dies([] {
         return weir::run(weir::Options{.max_procs = 2}, [] {
-            weir::after_func(1ms, [] { weir::panic("late"); });
-            weir::sleep(20ms);
+            weir::chan<void> ran;
+            weir::after_func(1ms, [ran] {
+                weir::defer tell{[&] { ran.close(); }};
+                weir::panic("late");
+            });
+            ran.recv();
+            return all_gone() ? 7 : 1;
         });
     });
-    CHECK(child.status == 0);
+    CHECK(child.status == 7);
     CHECK(contains(child.err, "panic: late"));
 }
 
@@ -186,12 +196,14 @@ TEST_CASE("sleep_until a time long past, of any clock, returns at once") {
 
 TEST_CASE("an after that is read late gives the time it fired [b113]") {
     each_workers([] {
-        const auto begun = weir::time_point::clock::now();
-        const auto timer = weir::after(10ms);
-        weir::sleep(500ms);
-        const auto fired = timer.recv();
-        CHECK(fired - begun >= 10ms);
-        CHECK(fired - begun < 450ms);
+        CHECK(in_some_try([] {
+            const auto begun = Clock::now();
+            const auto timer = weir::after(10ms);
+            weir::sleep(500ms);
+            const auto fired = timer.recv();
+            CHECK(fired - begun >= 10ms);
+            return fired - begun < 450ms;
+        }));
     });
 }
 
@@ -200,14 +212,15 @@ TEST_CASE("a slow reader of a Ticker finds one tick; stop neither closes nor tic
         weir::Ticker t(5ms);
         weir::sleep(50ms);
         CHECK(t.c().cap() <= 1);
+        auto begun = Clock::now();
         t.c().recv();
-        // At most the next tick may have come meanwhile: never the ten that were missed.
+        // At most the next tick may have come meanwhile, if nothing held us up: never the ten that were missed.
         int stale = 0;
         while (t.c().try_recv()) ++stale;
-        CHECK(stale <= 1);
-        const auto begun = Clock::now();
-        for (int i = 0; i < 5; ++i) t.c().recv();
-        CHECK(Clock::now() - begun >= 15ms);
+        CHECK(stale <= 1 + (Clock::now() - begun) / 5ms);
+        begun = Clock::now();
+        for (int i = 0; i < 10; ++i) t.c().recv();
+        CHECK(Clock::now() - begun >= 25ms); // the first may have been there, and some late: those come in a row
         t.stop();
         while (t.c().try_recv()) {
         }
@@ -220,13 +233,13 @@ TEST_CASE("a slow reader of a Ticker finds one tick; stop neither closes nor tic
 
 TEST_CASE("a Ticker keeps its rate") {
     each_workers([] {
-        weir::Ticker t(2ms);
-        const auto begun = Clock::now();
-        for (int i = 0; i < 50; ++i) t.c().recv();
-        const auto took = Clock::now() - begun;
-        t.stop();
-        CHECK(took >= 95ms);
-        CHECK(took < 100ms + overtime);
+        CHECK(on_time(100ms, [] {
+            const auto begun = Clock::now();
+            weir::Ticker t(2ms);
+            for (int i = 0; i < 50; ++i) t.c().recv();
+            CHECK(Clock::now() - begun >= 100ms);
+            t.stop();
+        }));
     });
 }
 
@@ -249,10 +262,10 @@ TEST_CASE("non-positive intervals panic with Go's words; tick of them is nil [b1
 
 TEST_CASE("tick ticks") {
     each_workers([] {
-        const auto ticks = weir::tick(1ms);
         const auto begun = Clock::now();
+        const auto ticks = weir::tick(1ms);
         for (int i = 0; i < 10; ++i) ticks.recv();
-        CHECK(Clock::now() - begun >= 9ms);
+        CHECK(Clock::now() - begun >= 10ms);
     });
 }
 
@@ -292,27 +305,23 @@ TEST_CASE("a plain thread's timers fire while every worker is busy with fibers t
                 while (!stop) weir::yield();
             });
         }
-        std::atomic<bool> late{false};
-        std::thread plain([&] {
-            const auto begun = Clock::now();
-            for (int i = 0; i < 5; ++i) {
-                weir::after(2ms).recv();
-                weir::sleep(2ms);
-            }
-            late = Clock::now() - begun > 20ms + 5 * overtime;
-            stop = true;
+        std::thread plain([] {
+            CHECK(on_time(20ms, [] {
+                for (int i = 0; i < 5; ++i) {
+                    weir::after(2ms).recv();
+                    weir::sleep(2ms);
+                }
+            }));
         });
         weir::blocking([&] { plain.join(); });
-        CHECK_FALSE(late);
     });
 }
 
 TEST_CASE("a fiber asleep is woken on time while every worker idles, and while every worker is busy") {
     each_workers([] {
         weir::sleep(100ms); // all idle
-        auto begun = Clock::now();
-        weir::sleep(10ms);
-        CHECK(Clock::now() - begun < 10ms + overtime);
+        const auto sleep = [] { weir::sleep(10ms); };
+        CHECK(on_time(10ms, sleep));
         StopFlag stop;
         for (int i = 0; i < 4; ++i) {
             weir::go([&] {
@@ -320,10 +329,7 @@ TEST_CASE("a fiber asleep is woken on time while every worker idles, and while e
                 }
             });
         }
-        begun = Clock::now();
-        weir::sleep(10ms);
-        CHECK(Clock::now() - begun < 10ms + overtime);
-        stop = true;
+        CHECK(on_time(10ms, sleep));
     });
 }
 

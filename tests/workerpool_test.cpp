@@ -28,8 +28,8 @@ TEST_CASE("tasks run, and close waits for all of them") {
 
 TEST_CASE("no more than the workers run, no more than the queue wait") {
     each_workers([] {
-        WorkerPool pool({.workers = 2, .queue = 3});
         weir::chan<void> finish;
+        WorkerPool pool({.workers = 2, .queue = 3});
         for (int i = 0; i < 5; ++i) CHECK(pool.try_submit([&] { finish.recv(); }));
         CHECK_FALSE(pool.try_submit([] {}));
         const auto stats = pool.stats();
@@ -46,15 +46,15 @@ TEST_CASE("no more than the workers run, no more than the queue wait") {
 
 TEST_CASE("an idle worker is used again, and ends when it is bored") {
     each_workers([] {
-        WorkerPool pool({.workers = 4, .idle = 1ms});
         weir::chan<void> done;
+        WorkerPool pool({.workers = 4, .idle = 1ms});
         for (int i = 0; i < 10; ++i) {
             CHECK_FALSE(pool.submit(weir::background(), [&] { done.send(); }));
             done.recv();
         }
         CHECK(eventually([&] { return pool.stats().workers == 0; }));
         CHECK(pool.stats().completed == 10);
-        CHECK(eventually([] { return weir::num_fibers() == 1; })); // it is not counted any more a moment before its fiber ends
+        CHECK(all_gone()); // it is not counted any more a moment before its fiber ends
         CHECK(pool.try_submit([&] { done.send(); })); // a new one
         done.recv();
     });
@@ -62,7 +62,7 @@ TEST_CASE("an idle worker is used again, and ends when it is bored") {
 
 TEST_CASE("one worker does for tasks that come one by one") {
     each_workers([] {
-        WorkerPool pool({.workers = 4});
+        WorkerPool pool({.workers = 4, .idle = 1h});
         for (int i = 0; i < 10; ++i) {
             CHECK_FALSE(pool.submit(weir::background(), [] {}));
             CHECK(eventually([&] { return pool.stats().idle == 1; }));
@@ -73,9 +73,9 @@ TEST_CASE("one worker does for tasks that come one by one") {
 
 TEST_CASE("a task that panics or goexits ends its worker, not the pool, and what is queued runs") {
     each_workers([] {
-        WorkerPool pool({.workers = 1, .queue = 8});
         std::atomic<int> ran{0};
         weir::chan<void> begin;
+        WorkerPool pool({.workers = 1, .queue = 8});
         CHECK(pool.try_submit([&] {
             begin.recv();
             weir::goexit();
