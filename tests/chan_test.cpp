@@ -525,23 +525,25 @@ TEST_CASE("close refuses all waiting senders at one moment: none gets through on
 TEST_CASE("close wakes every receiver, and does not touch the channel once the last has been woken") {
     each_workers([] {
         for (const int receivers : {1, 31, 32, 33, 64, 100}) {
-            auto c = std::make_unique<weir::chan<void>>();
+            auto* c = new weir::chan<void>;
             std::atomic<int> about{0}, woken{0};
-            std::atomic<bool> closed{false};
+            std::atomic<bool> freed{false}, closed{false};
             for (int i = 0; i < receivers; ++i) {
                 weir::go([&, receivers] {
                     ++about;
                     c->recv();
-                    if (++woken == receivers) c.reset(); // frees it, maybe within close()
+                    if (++woken < receivers) return;
+                    delete c; // maybe within close()
+                    freed = true;
                 });
             }
             CHECK(eventually([&] { return about == receivers; }));
             weir::yield();
-            weir::go([&closed, chan = c.get()] {
-                chan->close();
+            weir::go([&] {
+                c->close();
                 closed = true;
             });
-            CHECK(eventually([&] { return woken == receivers && closed; }));
+            CHECK(eventually([&] { return freed && closed; }));
         }
     });
 }
