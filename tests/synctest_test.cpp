@@ -34,6 +34,10 @@ TEST_CASE("sleep advances the bubble's clock by exactly its time [b124]") {
     });
 }
 
+void sleep_an_hour() { weir::sleep(1h); }
+
+TEST_CASE("test takes a plain function too") { weir::synctest::test(sleep_an_hour); }
+
 TEST_CASE("a bubble's time begins at midnight UTC 2000-01-01 and is its fibers' alone [b124]") {
     const std::chrono::system_clock::time_point y2000{std::chrono::seconds(946'684'800)};
     each_workers([&] {

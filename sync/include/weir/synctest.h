@@ -54,18 +54,16 @@ namespace weir::synctest {
 template <class F>
     requires std::is_invocable_v<F&> || std::is_invocable_v<F&, const Context&>
 void test(F&& fn) {
-    detail::synctest_run(
-        [](void* p) {
-            auto& call = *static_cast<std::remove_reference_t<F>*>(p);
-            if constexpr (std::is_invocable_v<F&>) {
-                call();
-            } else {
-                auto [ctx, cancel] = with_cancel(background());
-                defer ended{cancel};
-                call(ctx);
-            }
-        },
-        const_cast<void*>(static_cast<const void*>(std::addressof(fn))));
+    auto call = [&fn] {
+        if constexpr (std::is_invocable_v<F&>) {
+            fn();
+        } else {
+            auto [ctx, cancel] = with_cancel(background());
+            defer ended{cancel};
+            fn(ctx);
+        }
+    };
+    detail::synctest_run([](void* p) { (*static_cast<decltype(call)*>(p))(); }, &call);
 }
 
 /// wait blocks until all other fibers of the bubble are durably blocked ("synctest.Wait"). What they did before that is visible to the caller. Panics
