@@ -1,8 +1,10 @@
 #include "stack.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -75,6 +77,26 @@ std::string kernel_limit(const char* path) {
     std::string value;
     in >> value;
     return value;
+}
+
+/// Guards by mprotect stop short of vm.max_map_count: where a process has no mapping left, brk fails as well as mmap, and who cannot do without a little
+/// memory (the global queue, a thread's first use of a thread_local) ends it. Invariant: 2 * (slots guarded) <= vm.max_map_count - kSpareMappings.
+constexpr std::size_t kSpareMappings = 2048;
+std::atomic<std::size_t> g_guards_left{0}; // of mprotect's; a slot keeps its guards for good
+
+void count_guards_left() noexcept {
+    const std::size_t known = std::strtoull(kernel_limit("/proc/sys/vm/max_map_count").c_str(), nullptr, 10);
+    const std::size_t most = known != 0 ? known : SIZE_MAX; // no /proc here: the kernel says when
+    g_guards_left.store(most > kSpareMappings ? (most - kSpareMappings) / 2 : 0, std::memory_order_relaxed);
+}
+
+/// take_guard counts one slot's guards; false when only the spare mappings are left.
+bool take_guard() noexcept {
+    std::size_t left = g_guards_left.load(std::memory_order_relaxed);
+    while (left != 0 && !g_guards_left.compare_exchange_weak(left, left - 1, std::memory_order_relaxed)) {
+    }
+    if (left == 0) errno = ENOMEM;
+    return left != 0;
 }
 
 StackError describe(const char* call, int error) {
@@ -153,7 +175,7 @@ WEIR_NO_TSAN bool open_window(char* from, char* to) noexcept {
 bool guard_slot(Stack& s) noexcept {
     char* window = s.top - kInitialWindow;
     bool ok = stack_guard_mode() == GuardMode::PageTable ? madvise(s.low - kGap, static_cast<std::size_t>(window - s.low) + kGap, MADV_GUARD_INSTALL) == 0
-                                                         : mprotect(window, kInitialWindow, PROT_READ | PROT_WRITE) == 0;
+                                                         : take_guard() && mprotect(window, kInitialWindow, PROT_READ | PROT_WRITE) == 0;
     if (!ok) return false;
     s.window.store(window, std::memory_order_relaxed);
     s.guarded = true;
@@ -204,7 +226,11 @@ void put_cold(Pool& pool, Stack* list) noexcept {
 std::size_t stack_class(std::size_t stack_max) noexcept { return std::bit_ceil(std::clamp(stack_max, kMinStack, kMaxStack)); }
 
 void stack_init() noexcept {
-    static const GuardMode mode = probe_guard_mode(); // once: slots keep the guards they were made with
+    static const GuardMode mode = [] { // once: slots keep the guards they were made with
+        const GuardMode probed = probe_guard_mode();
+        if (probed == GuardMode::Mprotect) count_guards_left();
+        return probed;
+    }();
     g_guard_mode = mode;
 }
 
