@@ -31,6 +31,7 @@ constexpr std::uint64_t kIdenticalPerSecond = 10;
 constexpr std::size_t kMostKinds = 512;              // different reports told apart for the rate limit
 constexpr std::size_t kReporterStack = 256 << 10;
 constexpr auto kCrashFlush = std::chrono::milliseconds(1000);
+constexpr auto kStuck = std::chrono::seconds(10); // printing that has not come to the next report for so long
 
 std::atomic<std::uint64_t> g_dropped{0};
 
@@ -70,6 +71,12 @@ public:
         return !active_ && count_ == 0;
     }
 
+    /// taken counts the items that have been taken out: while it grows, the stage is not stuck.
+    std::uint64_t taken() noexcept {
+        std::lock_guard hold(lock_);
+        return taken_;
+    }
+
     void forget() noexcept {
         for (std::shared_ptr<const T>& item : ring_) item.reset();
         first_ = count_ = 0;
@@ -103,6 +110,7 @@ private:
             return nullptr;
         }
         --count_;
+        ++taken_;
         return std::exchange(ring_[std::exchange(first_, (first_ + 1) % kMostQueued)], nullptr);
     }
 
@@ -112,6 +120,7 @@ private:
     const Fiber* fiber_ = nullptr;
     std::size_t first_ = 0;
     std::size_t count_ = 0;
+    std::uint64_t taken_ = 0;
     std::array<std::shared_ptr<const T>, kMostQueued> ring_;
 };
 
@@ -255,6 +264,11 @@ bool all_idle() noexcept {
     return idle;
 }
 
+void nap() noexcept {
+    timespec time{0, 200'000};
+    nanosleep(&time, nullptr);
+}
+
 } // namespace
 
 void print_later(std::string line, std::size_t kind) noexcept {
@@ -277,11 +291,17 @@ void reporter_crashed(const Fiber& fiber) noexcept {
 }
 
 void flush_reports(std::chrono::milliseconds limit) noexcept {
-    auto until = std::chrono::steady_clock::now() + limit;
-    while (!all_idle() && std::chrono::steady_clock::now() < until) {
-        timespec nap{0, 200'000};
-        nanosleep(&nap, nullptr);
+    using Clock = std::chrono::steady_clock;
+    // What we print ourselves may take long where the machine is loaded and symbols are read, but is stuck only if nobody reads stderr.
+    std::uint64_t taken = 0;
+    for (auto until = Clock::now() + kStuck; !(g_printing.idle() && g_lines.idle()) && Clock::now() < until; nap()) {
+        const std::uint64_t so_far = g_printing.taken() + g_lines.taken();
+        if (so_far == taken) continue;
+        taken = so_far;
+        until = Clock::now() + kStuck;
     }
+    // The program's handler gets all that by then, and may be stuck for any reason.
+    for (auto until = Clock::now() + limit; !all_idle() && Clock::now() < until;) nap();
 }
 
 bool reports_idle() noexcept { return all_idle(); }

@@ -49,7 +49,7 @@ void reporter_crashed(const Fiber& fiber) noexcept;
 /// crash_process ends the process with status 2, once the handler has had its time.
 [[noreturn]] void crash_process() noexcept;
 
-/// flush_reports waits, at most `limit`, until all that is queued has been printed and handed over.
+/// flush_reports waits until all that is queued has been printed, or printing is stuck; and then, at most `limit`, until it has been handed over.
 void flush_reports(std::chrono::milliseconds limit) noexcept;
 
 /// reports_idle tells whether all that was queued has been.
