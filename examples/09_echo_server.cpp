@@ -57,7 +57,7 @@ int main() {
     return run([] {
         auto [listener, err] = net::listen("tcp", "127.0.0.1:0"); // port 0: any that is free
         if (err) panic(err);
-        chan<Error> stopped;
+        chan<Error> stopped(1); // room for one: the server does not have to wait for whoever wants to know
         go([=, listener = listener] { stopped << serve(listener); });
 
         const std::string address = listener.addr().string();
