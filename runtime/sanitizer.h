@@ -8,6 +8,7 @@
 #if WEIR_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 #if WEIR_TSAN
 #include <sanitizer/tsan_interface.h>
@@ -73,6 +74,21 @@ WEIR_ALWAYS_INLINE void end_stack([[maybe_unused]] Context& c) noexcept {
 #if WEIR_TSAN
     if (c.tsan != nullptr) __tsan_destroy_fiber(c.tsan);
     c.tsan = nullptr;
+#endif
+}
+
+/// keep_reachable makes what the memory points to count as reachable, as from a living thread's stack, when leaks are looked for at the end of the
+/// process. False: nobody will look, or too much is kept already, each piece of which takes a look through all mappings. Not for several threads at once.
+inline bool keep_reachable([[maybe_unused]] const void* memory, [[maybe_unused]] std::size_t size) noexcept {
+#if WEIR_ASAN
+    constexpr int kMost = 256;
+    static int kept = 0;
+    if (kept == kMost) return false;
+    ++kept;
+    __lsan_register_root_region(memory, size);
+    return true;
+#else
+    return false;
 #endif
 }
 
