@@ -218,10 +218,14 @@ bool TimerHeap::run_due(std::int64_t now) {
         }
         if (fired == Fired::Not) garbage_.fetch_sub(1, std::memory_order_relaxed);
     }
-    const std::lock_guard hold(lock);
-    while (done != nullptr) give_place(std::exchange(done, done->next_free));
-    for (std::size_t i = 0; i < again; ++i) push(due[i]);
-    busy_ = false;
+    {
+        const std::lock_guard hold(lock);
+        while (done != nullptr) give_place(std::exchange(done, done->next_free));
+        for (std::size_t i = 0; i < again; ++i) push(due[i]);
+        busy_ = false;
+    }
+    // While they were out of the heap a worker may have gone to sleep for good.
+    if (again != 0) scheduler_timer_armed(first.load(std::memory_order_relaxed));
     return any;
 }
 
