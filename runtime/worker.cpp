@@ -67,6 +67,7 @@ void Worker::main() {
 
 Fiber* Worker::find_work() {
     running.store(false, std::memory_order_relaxed);
+    bool slept = false;
     for (;;) {
         std::uint32_t bits = attention.load(std::memory_order_acquire); // acquire: pairs with the fetch_or that set them
         if (bits != 0) [[unlikely]] {
@@ -87,9 +88,11 @@ Fiber* Worker::find_work() {
             if (spinning) found_work();
             if (!std::exchange(inherits, false)) slices.store(slices.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
             running.store(true, std::memory_order_relaxed);
+            if (slept) sched.wake_monitor(); // it may have gone to sleep between this worker's waking and its finding something to run
             return f;
         }
         sleep();
+        slept = true;
     }
 }
 
