@@ -75,7 +75,7 @@ void Monitor::look_at(Worker& w, Seen& seen, bool work_waits) {
     if (switches == seen.switches) {
         if (work_waits && w.mode.load(std::memory_order_relaxed) == WorkerMode::Seated) {
             sched_.detach(w);
-            sched_.notify();
+            sched_.notify_from_outside();
         }
     } else if (slices == seen.slices) {
         w.attention.fetch_or(Worker::kSliceExpired, std::memory_order_release); // release: pairs with the acquire in find_work()
@@ -87,7 +87,7 @@ void Monitor::look_at(Worker& w, Seen& seen, bool work_waits) {
 void Monitor::look_after_idle_duties() {
     if (sched_.poll_until.load(std::memory_order_relaxed) != kNotPolling) return;
     if (sched_.poller->waiters() > 0 || sched_.wake_sources.load(std::memory_order_relaxed) > 0) sched_.poller->poll(0);
-    if (sched_.next_timer() <= mono_now()) sched_.notify();
+    if (sched_.next_timer() <= mono_now()) sched_.notify_from_outside();
 }
 
 } // namespace weir::detail

@@ -127,6 +127,24 @@ void Scheduler::notify() noexcept {
     wake_one();
 }
 
+void Scheduler::notify_from_outside() noexcept {
+    notify();
+    if (napping.load(std::memory_order_relaxed) != 0) rouse(); // one that is missed looks again by itself
+}
+
+void Scheduler::rouse() noexcept {
+    std::lock_guard hold(idle_lock);
+    for_each_worker([this](Worker& w) {
+        if (!w.napping.load(std::memory_order_relaxed)) return;
+        if (polling == &w) {
+            poller->interrupt();
+        } else {
+            w.wake.store(1, std::memory_order_relaxed);
+            futex_wake(w.wake, 1);
+        }
+    });
+}
+
 void Scheduler::hand_over_duties() noexcept {
     heavy_fence(); // pairs with the light_fence in notify(): work submitted while the caller seemed to be looking is seen here
     bool nobody_polls;
@@ -134,7 +152,7 @@ void Scheduler::hand_over_duties() noexcept {
         std::lock_guard hold(idle_lock);
         nobody_polls = polling == nullptr;
     }
-    if (nobody_polls || any_work()) notify();
+    if (nobody_polls || any_work()) notify_from_outside();
 }
 
 void Scheduler::publish_idle() noexcept {

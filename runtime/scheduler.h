@@ -5,6 +5,10 @@
 // the sleeper or the sleeper sees the work. A spinner that finds work and was the last one wakes another if more work is visible: so
 // while there is work and an idle worker, some worker is looking.
 //
+// Nap. A spinner that sees the others switch many times a microsecond, and nothing it should take, neither spins on nor sleeps: it pauses for up to
+// 100 us, in the poller if nobody else is there, and looks again. It counts as spinning, and as awake, so that the submitters leave it alone; by itself it only
+// comes late. Who submits from outside the workers, or leaves its queue alone for long, ends the nap (rouse()).
+//
 // Seats. At most `procs` workers run fibers at a time: they hold a seat. A worker stuck in a system call or a long computation is detached:
 // its seat becomes vacant, and waking may fill it with a retired or new worker. When the stuck one returns it takes a seat again; with
 // more seats taken than procs, the next worker to look for work retires.
@@ -52,6 +56,7 @@ struct Scheduler {
     // Who is idle. sleeping = workers asleep + vacant seats; read without the lock by notify().
     std::atomic<int> sleeping{0};
     std::atomic<int> spinning{0};
+    std::atomic<int> napping{0};  // of those spinning: they look again only every 100 us or when roused
     RuntimeLock idle_lock;
     Worker* sleepers = nullptr;   // guarded by idle_lock
     Worker* retired = nullptr;    // guarded by idle_lock
@@ -87,7 +92,9 @@ struct Scheduler {
     std::vector<void (*)()> at_end; // called when the run ends; guarded by start_lock
 
     void notify() noexcept;                    // after publishing work
+    void notify_from_outside() noexcept;       // the same, by who is not, or will no longer be, a worker that comes to its work itself
     void wake_one() noexcept;
+    void rouse() noexcept;                     // ends all naps
     void hand_over_duties() noexcept;          // by a worker that stops looking for work: another looks after queues, sockets and timers
     bool any_work() const noexcept;
     void submit_global(Fiber* f) noexcept;

@@ -172,7 +172,7 @@ void spawn_commit(Fiber* f, void (*entry)(void*), void* site) noexcept {
         Scheduler* s = scheduler();
         count_spawned(*f, nullptr, s);
         s->submit_global(f);
-        s->notify();
+        s->notify_from_outside();
         return;
     }
     count_spawned(*f, w, &w->sched);
@@ -329,7 +329,7 @@ void make_runnable(Fiber* f, bool hot) noexcept {
     if (w == nullptr) [[unlikely]] {
         Scheduler* s = scheduler();
         s->submit_global(f);
-        s->notify();
+        s->notify_from_outside();
         return;
     }
     if (hot && w->current != nullptr) {

@@ -24,7 +24,7 @@ void give_seat_away(Worker& w) noexcept {
         nobody_else = s.awake == s.detached.load(std::memory_order_relaxed) && s.polling == nullptr;
     }
     heavy_fence(); // pairs with the light_fence in notify(): work submitted before the seat became vacant is seen here
-    if (s.any_work() || (nobody_else && (s.poller->waiters() > 0 || s.next_timer() != kNever))) s.notify();
+    if (s.any_work() || (nobody_else && (s.poller->waiters() > 0 || s.next_timer() != kNever))) s.notify_from_outside();
 }
 
 } // namespace

@@ -28,6 +28,9 @@ constexpr std::uint32_t kFetchStack = 4;            // and so many ahead the end
 constexpr std::size_t kFetchLines = 4;              // of which switching back and returning from park() touch so much
 constexpr int kSpinRounds = 24;
 constexpr int kPausesARound = 40;
+constexpr std::int64_t kFirstNap = 20'000;          // ns; each is twice as long as the last,
+constexpr std::int64_t kLongestNap = 100'000;      // which is how late a thief may come,
+constexpr std::int64_t kBriskSwitch = 150;         // while the others take less than this from switch to switch
 constexpr std::int64_t kDeadlockRecheck = 1'000'000'000;
 
 /// racy_context is where a fiber that a thief may take, and run, has its registers: for a guess only.
@@ -91,6 +94,7 @@ Fiber* Worker::find_work() {
             if (slept) sched.wake_monitor(); // it may have gone to sleep between this worker's waking and its finding something to run
             return f;
         }
+        if (nap()) continue;
         sleep();
         slept = true;
     }
@@ -175,7 +179,12 @@ Fiber* Worker::look_everywhere() {
         if (Fiber* f = look_nearby(false)) return f;
     }
     if (!start_spinning()) return nullptr;
-    for (int round = 0; round < kSpinRounds; ++round) {
+    const int rounds = nap_ns == 0 ? kSpinRounds : 1;
+    if (nap_ns == 0) {
+        seen_at = mono_now();
+        seen_switches = others_switches();
+    }
+    for (int round = 0; round < rounds; ++round) {
         if (Fiber* f = steal()) return f;
         if (Fiber* f = look_nearby(false)) return f;
         if (attention.load(std::memory_order_relaxed) & kStop) return nullptr;
@@ -267,7 +276,7 @@ Fiber* Worker::steal_next(Worker& victim) {
 bool Worker::start_spinning() noexcept {
     if (spinning) return true;
     if (sched.worker_count.load(std::memory_order_relaxed) < 2) return false; // nobody to steal from
-    int spinners = sched.spinning.load(std::memory_order_relaxed);
+    int spinners = sched.spinning.load(std::memory_order_relaxed) - sched.napping.load(std::memory_order_relaxed);
     if (2 * spinners >= sched.procs.load(std::memory_order_relaxed)) return false;
     sched.spinning.fetch_add(1, std::memory_order_seq_cst);
     spinning = true;
@@ -277,10 +286,63 @@ bool Worker::start_spinning() noexcept {
 /// found_work ends spinning; the last spinner to do so wakes another worker if it leaves work behind.
 void Worker::found_work() noexcept {
     spinning = false;
-    if (sched.spinning.fetch_sub(1, std::memory_order_seq_cst) == 1 && sched.any_work()) sched.notify();
+    const bool napped = std::exchange(nap_ns, 0) != 0; // and may have been the one that polled
+    if (sched.spinning.fetch_sub(1, std::memory_order_seq_cst) == 1 && (napped || sched.any_work())) sched.notify();
 }
 
 // ---- idling ----
+
+/// others_switches is how often the other workers have switched so far.
+std::uint32_t Worker::others_switches() const noexcept {
+    std::uint32_t sum = 0;
+    sched.for_each_worker([&](const Worker& w) {
+        if (&w != this) sum += w.switches.load(std::memory_order_relaxed);
+    });
+    return sum;
+}
+
+/// nap stands for sleep() while the others switch so fast that what a thief could take is not worth it: fibers that hand over to each other. Asleep,
+/// it would be woken by the next hand-over, for nothing, and each time cost the others a system call and an interrupt. It still counts as spinning, so that
+/// nobody wakes it, and looks again soon; false if it had better sleep.
+bool Worker::nap() {
+    if (!spinning) return false;
+    const std::int64_t now = mono_now();
+    const std::uint32_t switched = others_switches();
+    const bool brisk = static_cast<std::int64_t>(switched - std::exchange(seen_switches, switched)) * kBriskSwitch > now - std::exchange(seen_at, now);
+    if (!brisk) {
+        nap_ns = 0;
+        return false;
+    }
+    nap_ns = std::clamp(2 * nap_ns, kFirstNap, kLongestNap);
+    wake.store(0, std::memory_order_relaxed);
+    napping.store(true, std::memory_order_relaxed);
+    sched.napping.fetch_add(1, std::memory_order_relaxed);
+    if (start_polling()) {
+        const std::int64_t until = std::min(now + nap_ns, sched.next_timer());
+        sched.poll_until.store(until, std::memory_order_relaxed);
+        sched.poller->poll(std::max<std::int64_t>(until - now, 0));
+        stop_polling();
+    } else {
+        futex_wait(wake, 0, nap_ns);
+    }
+    sched.napping.fetch_sub(1, std::memory_order_relaxed);
+    napping.store(false, std::memory_order_relaxed);
+    return true;
+}
+
+/// start_polling makes this worker the one that may block in the poller, if there is none.
+bool Worker::start_polling() noexcept {
+    std::lock_guard hold(sched.idle_lock);
+    if (sched.polling != nullptr) return false;
+    sched.polling = this;
+    return true;
+}
+
+void Worker::stop_polling() noexcept {
+    std::lock_guard hold(sched.idle_lock);
+    sched.polling = nullptr;
+    sched.poll_until.store(kNotPolling, std::memory_order_relaxed);
+}
 
 void Worker::sleep() {
     bool last_awake;

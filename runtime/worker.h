@@ -52,6 +52,9 @@ struct alignas(64) Worker {
     std::uint64_t next_id = 0;
     std::uint64_t last_id = 0;
     bool spinning = false;
+    std::int64_t nap_ns = 0;            // the last nap of a thief, 0: it has not taken one since it last had work
+    std::int64_t seen_at = 0;           // when it last counted what the others had switched,
+    std::uint32_t seen_switches = 0;    // and how often that was
     bool start_next = true;             // whose turn it is: a new fiber's, or one's in the queue
     bool inherits = false;              // what find_work() returns goes on with the current time slice
     std::int64_t last_poll = 0;
@@ -78,6 +81,7 @@ struct alignas(64) Worker {
     alignas(64) std::atomic<std::uint32_t> wake{0};      // futex; 1: woken
     Worker* idle_next = nullptr;                         // guarded by idle_lock
     bool woken = false;                                  // popped from the sleepers by a waker; guarded by idle_lock
+    std::atomic<bool> napping{false};                    // counted in Scheduler::napping
     std::atomic<Fiber*> locked_ready{nullptr};           // the locked fiber, once ready
 
     Scheduler& sched;
@@ -139,6 +143,10 @@ private:
     void poll_now();
     void found_work() noexcept;
     bool start_spinning() noexcept;
+    std::uint32_t others_switches() const noexcept;
+    bool nap();
+    bool start_polling() noexcept;
+    void stop_polling() noexcept;
     void sleep();
     void block_in_poller(bool last_awake);
     void block_on_futex(bool last_awake);

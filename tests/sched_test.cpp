@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <unistd.h>
@@ -257,6 +258,96 @@ TEST_CASE("work made ready by one worker is stolen by the idle ones") {
             });
         }
         CHECK(eventually([&] { return here == 4 && weir::num_fibers() == 1; }));
+    });
+}
+
+namespace {
+
+/// hand_over_for has two fibers hand a token to and fro: meanwhile an idle worker finds nothing worth taking, and looks but now and then.
+void hand_over_for(std::chrono::nanoseconds time) {
+    weir::chan<int> there, back;
+    weir::go([=] {
+        for (int v : there) back.send(v);
+        back.close();
+    });
+    for (const auto until = Clock::now() + time; Clock::now() < until;) {
+        for (int i = 0; i < 100; ++i) {
+            there.send(i);
+            back.recv();
+        }
+    }
+    there.close();
+    back.recv_ok();
+}
+
+/// wait_on_the_cpu keeps its worker until `done`, and returns how long that took.
+std::chrono::nanoseconds wait_on_the_cpu(const std::atomic<bool>& done) {
+    const auto start = Clock::now();
+    while (!done && Clock::now() < start + patience(20s)) {
+    }
+    CHECK(done);
+    return Clock::now() - start;
+}
+
+/// mostly_within tells whether more than half of 21 waits take less than `limit`: the monitor, whose tick is 10 ms, would help that soon only now and then.
+template <typename Fn>
+bool mostly_within(std::chrono::nanoseconds limit, Fn&& wait) {
+    int soon = 0;
+    for (int i = 0; i < 21; ++i) soon += wait() < patience(limit);
+    return soon > 10;
+}
+
+} // namespace
+
+TEST_CASE("a fiber made ready by one of a pair that hands over, and then computes, runs elsewhere at once") {
+    with_workers(2, [] {
+        auto wait = [] {
+            std::atomic<bool> ran{false};
+            hand_over_for(2ms);
+            weir::go([&] { ran = true; });
+            return wait_on_the_cpu(ran);
+        };
+        CHECK(in_some_try([&] { return mostly_within(3ms, wait); }));
+    });
+}
+
+TEST_CASE("a sleeper wakes in time beside a pair that hands over, and a fiber that computes after that") {
+    with_workers(2, [] {
+        auto wait = [] {
+            std::atomic<bool> woke{false};
+            weir::go([&] {
+                weir::sleep(3ms);
+                woke = true;
+            });
+            hand_over_for(2ms);
+            return wait_on_the_cpu(woke);
+        };
+        CHECK(in_some_try([&] { return mostly_within(4ms, wait); }));
+    });
+}
+
+TEST_CASE("plain threads wake fibers while a pair hands over") {
+    each_workers([] {
+        weir::chan<int> c, answers;
+        weir::WaitGroup pair;
+        std::atomic<bool> stop{false};
+        pair.go([&] {
+            while (!stop) hand_over_for(100us);
+        });
+        weir::go([=] {
+            for (int v : c) answers.send(v);
+        });
+        const int n = static_cast<int>(stress(2000));
+        std::thread sender([=] {
+            for (int i = 0; i < n; ++i) {
+                c.send(i);
+                CHECK(answers.recv() == i);
+            }
+        });
+        weir::blocking([&] { sender.join(); });
+        c.close();
+        stop = true;
+        pair.wait();
     });
 }
 
