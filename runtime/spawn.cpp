@@ -358,6 +358,7 @@ void sleep_till(std::int64_t when, Bubble* bubble, WaitReason reason) noexcept {
     Waiter self;
     SleepTimer timer;
     timer.waiter = &self;
+    timer.wakes = self.fiber;
     timer.bubble = bubble;
     timer.when = when;
     timer.callback = [](TimerNode& node) { ready(*static_cast<SleepTimer&>(node).waiter); };

@@ -183,6 +183,7 @@ void TimerHeap::insert(TimerNode& node) {
     node.place = take_place();
     // release: pairs with the acquire in begin() and timer_stop(); publishes the node.
     node.place->holds.store(pending(node), std::memory_order_release);
+    if (ties_ == Ties::Any) node.place->wakes = node.wakes;
     push({node.when, node.place});
 }
 
@@ -204,7 +205,10 @@ bool TimerHeap::run_due(std::int64_t now) {
         if (n == 0) return false;
         busy_ = true;
     }
-    for (std::size_t i = 0; i < n; ++i) __builtin_prefetch(reinterpret_cast<void*>(due[i].place->holds.load(std::memory_order_relaxed)));
+    for (std::size_t i = 0; i < n; ++i) {
+        __builtin_prefetch(reinterpret_cast<void*>(due[i].place->holds.load(std::memory_order_relaxed)));
+        if (ties_ == Ties::Any) __builtin_prefetch(due[i].place->wakes, 1);
+    }
     std::size_t again = 0; // of due, those that go back into the heap stand first
     TimerPlace* done = nullptr;
     bool any = false;

@@ -29,7 +29,10 @@ struct TimerPlace {
     std::atomic<std::uintptr_t> holds{0};
     TimerHeap* heap = nullptr;       // whose place this is
     TimerPlace* next_free = nullptr; // guarded by the heap's lock
-    std::uint64_t order = 0;         // of a heap AsArmed: among those of one time; guarded by the heap's lock
+    union {                          // guarded by the heap's lock
+        std::uint64_t order = 0;     // of a heap AsArmed: among those of one time
+        const void* wakes;           // of any other: the node's
+    };
 };
 
 class TimerHeap {

@@ -107,6 +107,7 @@ WEIR_ALWAYS_INLINE void Worker::fetch_ahead() noexcept {
     if (const Fiber* f = queue.peek(kFetchFiber)) {
         __builtin_prefetch(f);
         __builtin_prefetch(&f->id);
+        __builtin_prefetch(f->inline_closure);
         f = queue.peek(kFetchStack);
         const auto* context = f != nullptr ? static_cast<const char*>(racy_context(*f)) : nullptr;
         if (context == nullptr) return;
@@ -179,7 +180,7 @@ Fiber* Worker::look_everywhere() {
         if (Fiber* f = look_nearby(false)) return f;
     }
     if (!start_spinning()) return nullptr;
-    const int rounds = nap_ns == 0 ? kSpinRounds : 1;
+    const int rounds = nap_ns == 0 && sched.procs.load(std::memory_order_relaxed) > 1 ? kSpinRounds : 1; // alone it looks at what others have left
     if (nap_ns == 0) {
         seen_at = mono_now();
         seen_switches = others_switches();
@@ -188,7 +189,7 @@ Fiber* Worker::look_everywhere() {
         if (Fiber* f = steal()) return f;
         if (Fiber* f = look_nearby(false)) return f;
         if (attention.load(std::memory_order_relaxed) & kStop) return nullptr;
-        for (int i = 0; i < kPausesARound; ++i) cpu_pause();
+        for (int i = 0; i < kPausesARound && rounds > 1; ++i) cpu_pause();
     }
     for (int i = 0, n = sched.worker_count.load(std::memory_order_acquire); i < n; ++i) {
         Worker& victim = *sched.workers[i].load(std::memory_order_relaxed);

@@ -24,6 +24,7 @@ struct TimerNode {
     std::int64_t when = 0;       // monotonic ns, as it was last armed
     std::int64_t period = 0;     // ns; 0: fires once
     TimerPlace* place = nullptr; // where it was last armed; another node may stand there by now
+    const void* wakes = nullptr; // the fiber that its callback readies, to be fetched before; null: none or unknown
 };
 
 /// mono_now is the runtime's clock: CLOCK_MONOTONIC in ns (std::chrono::steady_clock on Linux); in a seeded run one that stands while anything can run.
