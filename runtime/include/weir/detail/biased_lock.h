@@ -63,7 +63,8 @@ private:
     static constexpr std::uint8_t kGrantAtLast = 15; // and what revocations may let it grow to
 
     WEIR_ALWAYS_INLINE void lock_shared(std::uintptr_t me) noexcept {
-        spin_.lock();
+        if (!spin_.try_lock()) [[unlikely]]
+            wait_turn();
         if (owner_.load(std::memory_order_relaxed) != 0) [[unlikely]]
             revoke();
         biased_ = false;
@@ -76,6 +77,7 @@ private:
             if (g_membarrier.load(std::memory_order_relaxed)) owner_.store(me, std::memory_order_relaxed);
         }
     }
+    WEIR_API WEIR_COLD void wait_turn() noexcept;
     WEIR_API WEIR_COLD void revoke() noexcept;
 
     std::atomic<std::uintptr_t> owner_{0}; // written under spin_
