@@ -6,6 +6,7 @@
 #include <fstream>
 #include <mutex>
 #include <string>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <weir/detail/dump.h>
@@ -16,21 +17,40 @@ namespace weir::detail {
 
 namespace {
 
-/// is_sanitizers tells TSan's background threads (one, and another after a fork) by their blocking SIGSEGV, which no other thread does.
-bool is_sanitizers([[maybe_unused]] const char* tid) {
+constexpr const char* kTasks = "/proc/self/task";
+
 #if WEIR_TSAN
-    std::ifstream status(std::string("/proc/self/task/") + tid + "/status");
+
+/// is_sanitizers tells TSan's background threads (one, and another after a fork) by their blocking SIGSEGV, which no other thread does.
+bool is_sanitizers(const char* tid) {
+    std::ifstream status(std::string(kTasks) + "/" + tid + "/status");
     for (std::string line; std::getline(status, line);) {
         if (line.starts_with("SigBlk:")) return (std::strtoull(line.c_str() + 7, nullptr, 16) >> (SIGSEGV - 1) & 1) != 0;
     }
-#endif
     return false;
 }
+
+/// linked_tasks cannot tell the sanitizer's own.
+int linked_tasks() noexcept { return -1; }
+
+#else
+
+bool is_sanitizers(const char*) { return false; }
+
+/// linked_tasks is what the directory's count of links says, one system call; negative where the system does not count them.
+int linked_tasks() noexcept {
+    constexpr int kItself = 2; // "." and its name in the parent
+    struct stat tasks{};
+    return stat(kTasks, &tasks) == 0 && tasks.st_nlink > kItself ? static_cast<int>(tasks.st_nlink) - kItself : -1;
+}
+
+#endif
 
 } // namespace
 
 int process_threads() noexcept {
-    DIR* dir = opendir("/proc/self/task");
+    if (const int linked = linked_tasks(); linked > 0) return linked;
+    DIR* dir = opendir(kTasks);
     if (dir == nullptr) return -1;
     int threads = 0;
     while (dirent* entry = readdir(dir)) threads += entry->d_name[0] != '.' && !is_sanitizers(entry->d_name);

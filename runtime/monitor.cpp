@@ -40,7 +40,7 @@ void Monitor::main() {
             futex_wait(sched_.monitor_wake, 0);
         }
         sched_.monitor_asleep.store(false, std::memory_order_relaxed);
-        // A worker that wakes only to look whether all wait for each other runs nothing: the next tick shows that, and the monitor sleeps on.
+        // A worker may have woken and found nothing to run (a timer stopped meanwhile): the next tick shows that, and the monitor sleeps on.
         quiet = kIdleTicks - 1;
     }
 }

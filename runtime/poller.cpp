@@ -164,7 +164,7 @@ void Poller::remove(int fd) noexcept {
     epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, &ev);
 }
 
-void Poller::poll(std::int64_t timeout_ns) {
+bool Poller::poll(std::int64_t timeout_ns) {
     constexpr int kEvents = 128;
     epoll_event events[kEvents];
     timespec ts{timeout_ns / 1000000000, timeout_ns % 1000000000};
@@ -188,6 +188,7 @@ void Poller::poll(std::int64_t timeout_ns) {
         if (ev.events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) signal_direction(pd->of(PollMode::Read), true);
         if (ev.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) signal_direction(pd->of(PollMode::Write), true);
     }
+    return n != 0;
 }
 
 int poll_open(int fd, PollDesc** out) {

@@ -23,8 +23,8 @@ public:
     Poller(const Poller&) = delete;
     Poller& operator=(const Poller&) = delete;
 
-    /// poll collects events for at most timeout_ns (negative: no limit, 0: do not block) and readies their waiters.
-    void poll(std::int64_t timeout_ns);
+    /// poll collects events for at most timeout_ns (negative: no limit, 0: do not block) and readies their waiters. False when the time passed without any.
+    bool poll(std::int64_t timeout_ns);
     /// interrupt makes the blocked poll return (of which there is at most one), or the next one that would block.
     void interrupt() noexcept;
     /// waiters counts parked waiters with a descriptor: with any, polling makes sense, and a deadlock is not certain.

@@ -31,7 +31,8 @@ constexpr int kPausesARound = 40;
 constexpr std::int64_t kFirstNap = 20'000;          // ns; each is twice as long as the last,
 constexpr std::int64_t kLongestNap = 100'000;      // which is how late a thief may come,
 constexpr std::int64_t kBriskSwitch = 150;         // while the others take less than this from switch to switch
-constexpr std::int64_t kDeadlockRecheck = 1'000'000'000;
+constexpr std::int64_t kFirstRecheck = 1'000'000'000; // ns until the first look whether the threads outside have ended meanwhile;
+constexpr std::int64_t kLastRecheck = 8'000'000'000;  // each look without a change doubles the distance to the next, up to this
 
 /// racy_context is where a fiber that a thief may take, and run, has its registers: for a guess only.
 WEIR_ALWAYS_INLINE void* racy_context(const Fiber& f) noexcept {
@@ -41,6 +42,8 @@ WEIR_ALWAYS_INLINE void* racy_context(const Fiber& f) noexcept {
     return f.context;
 #endif
 }
+
+std::int64_t next_recheck(std::int64_t last) noexcept { return last < 0 ? kFirstRecheck : std::min(2 * last, kLastRecheck); }
 
 } // namespace
 
@@ -388,19 +391,21 @@ void Worker::sleep() {
 void Worker::block_in_poller(bool last_awake) {
     std::int64_t until = sched.next_timer();
     sched.poll_until.store(until, std::memory_order_relaxed);
-    std::int64_t timeout = -1;
     if (until != kNever) {
-        timeout = std::max<std::int64_t>(until - mono_now(), 0);
-    } else if (last_awake && sched.all_asleep()) {
-        timeout = kDeadlockRecheck; // only threads that weir does not know can still help: look again
+        sched.poller->poll(std::max<std::int64_t>(until - mono_now(), 0));
+        return;
     }
-    sched.poller->poll(timeout);
+    // Only threads that weir does not know can still help: look again. This worker stays asleep for that, so that nobody else is woken.
+    std::int64_t timeout = -1;
+    do {
+        timeout = last_awake && sched.all_asleep() ? next_recheck(timeout) : -1;
+    } while (!sched.poller->poll(timeout));
 }
 
 void Worker::block_on_futex(bool last_awake) {
     std::int64_t timeout = -1;
     while (wake.load(std::memory_order_acquire) == 0) { // acquire: pairs with the release in wake_sleeper()
-        if (last_awake && sched.next_timer() == kNever && sched.all_asleep()) timeout = kDeadlockRecheck;
+        timeout = last_awake && sched.next_timer() == kNever && sched.all_asleep() ? next_recheck(timeout) : -1;
         futex_wait(wake, 0, timeout);
     }
 }
@@ -479,11 +484,12 @@ Fiber* Worker::wait_for_locked() {
             last_awake = --sched.awake == 0;
         }
         sched.hand_over_duties();
+        std::int64_t timeout = -1;
         while (locked_ready.load(std::memory_order_acquire) == nullptr && (attention.load(std::memory_order_acquire) & kStop) == 0) {
             std::uint32_t seen = wake.load(std::memory_order_acquire);
             if (locked_ready.load(std::memory_order_acquire) != nullptr || (attention.load(std::memory_order_acquire) & kStop)) break;
-            bool asleep = last_awake && sched.next_timer() == kNever && sched.all_asleep();
-            futex_wait(wake, seen, asleep ? kDeadlockRecheck : -1);
+            timeout = last_awake && sched.next_timer() == kNever && sched.all_asleep() ? next_recheck(timeout) : -1;
+            futex_wait(wake, seen, timeout);
         }
         std::lock_guard hold(sched.idle_lock);
         ++sched.awake;

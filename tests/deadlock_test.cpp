@@ -276,4 +276,24 @@ TEST_CASE("a plain thread that holds a channel prevents the report [b63]") {
     });
 }
 
+TEST_CASE("once the last plain thread has ended without a word the deadlock is reported [b63]") {
+    deadlocks("chan receive", [] {
+        weir::chan<int> c;
+        std::thread([c] { ::usleep(50000); }).detach();
+        c.recv();
+    });
+}
+
+TEST_CASE("a deadlock is found too when the plain thread outlasts the first looks [b63]") {
+    const auto child = dies([] {
+        return weir::run(weir::Options{.max_procs = 2}, [] {
+            weir::chan<int> c;
+            std::thread([c] { ::sleep(2); }).detach();
+            c.recv();
+        });
+    });
+    CHECK(child.status == 2);
+    CHECK_MESSAGE(starts_with(child.err, "fatal error: all goroutines are asleep - deadlock!"), child.err);
+}
+
 TEST_SUITE_END();
