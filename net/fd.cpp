@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <mutex>
+#include <utility>
 #include <unistd.h>
 
 #include <weir/detail/config.h>
@@ -141,13 +142,19 @@ IoResult Fd::read(void* buf, std::size_t size) {
     if (!use) return {.status = IoStatus::Closed};
     if (size == 0) return {};
     for (;;) {
+        if (std::exchange(drained_, false)) {
+            if (IoStatus s = wait(PollMode::Read); s != IoStatus::Ok) return {.status = s};
+        }
         if (IoStatus s = prepare(PollMode::Read); s != IoStatus::Ok) return {.status = s};
         const ssize_t n = sys_recv(fd_, buf, size, 0);
-        if (n > 0) return {.n = static_cast<std::size_t>(n)};
+        if (n > 0) {
+            const auto got = static_cast<std::size_t>(n);
+            drained_ = got < size && short_read_ == ShortRead::Empties && !weir::detail::poll_ended(poll_);
+            return {.n = got};
+        }
         if (n == 0) return {.status = IoStatus::Eof};
-        if (n == -EINTR) continue;
-        if (n != -EAGAIN) return {.status = IoStatus::Errno, .error = static_cast<int>(-n)};
-        if (IoStatus s = wait(PollMode::Read); s != IoStatus::Ok) return {.status = s};
+        if (n != -EAGAIN && n != -EINTR) return {.status = IoStatus::Errno, .error = static_cast<int>(-n)};
+        drained_ = n == -EAGAIN;
     }
 }
 
@@ -205,6 +212,7 @@ IoResult Fd::wait_connected() {
 Peek Fd::watch() {
     Use use(*this, &read_lock_);
     if (!use) return Peek::HungUp;
+    drained_ = false; // what it sees it leaves there, and forgets the event
     const auto stopped = [](IoStatus s) { return s == IoStatus::Closed ? Peek::HungUp : Peek::Interrupted; };
     for (;;) {
         if (IoStatus s = prepare(PollMode::Read); s != IoStatus::Ok) return stopped(s);

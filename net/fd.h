@@ -43,9 +43,13 @@ struct IoResult {
 /// Peek is what watch() saw.
 enum class Peek : std::uint8_t { Data, HungUp, Interrupted };
 
+/// ShortRead says what a read that fills only a part of its buffer leaves in the socket: nothing (TCP), or what follows a message
+/// that carried descriptors (Unix).
+enum class ShortRead : std::uint8_t { Empties, MayLeave };
+
 class Fd {
 public:
-    explicit Fd(int fd) noexcept : fd_(fd) {}
+    explicit Fd(int fd, ShortRead short_read = ShortRead::MayLeave) noexcept : fd_(fd), short_read_(short_read) {}
     ~Fd();
     Fd(const Fd&) = delete;
     Fd& operator=(const Fd&) = delete;
@@ -115,6 +119,8 @@ private:
 
     std::atomic<std::uint32_t> state_{0};
     int fd_;
+    const ShortRead short_read_;
+    bool drained_ = false;     // the last read left nothing: the next one waits first; guarded by read_lock_
     PollDesc* poll_ = nullptr; // set by start(), freed by the last user
     Mutex read_lock_;
     Mutex write_lock_;

@@ -15,7 +15,9 @@ namespace weir::net::detail {
 
 /// Socket is a descriptor with its addresses. All but `fd` is fixed before the handle is given out.
 struct Socket {
-    Socket(int descriptor, const char* network_name) : fd(descriptor), network(network_name) {}
+    Socket(int descriptor, const char* network_name)
+        : fd(descriptor, std::string_view(network_name) == "unix" ? ShortRead::MayLeave : ShortRead::Empties),
+          network(network_name) {}
     ~Socket() { close(); }
     Socket(const Socket&) = delete;
 

@@ -38,6 +38,7 @@ struct PollDesc {
 
     Direction direction[2];
     std::atomic<bool> closing{false};
+    std::atomic<bool> ended{false}; // see poll_ended()
     std::atomic<std::uint32_t> generation{0};
     std::atomic<std::uint64_t> poller{0}; // serial of the one it is registered with
     int fd = -1;
@@ -69,11 +70,11 @@ PollDesc* take_desc() {
 
 /// signal_direction makes a direction ready, or only wakes its waiter (`ready` false: a deadline or close, which the waiter sees for itself).
 void signal_direction(PollDesc::Direction& d, bool ready_now) noexcept {
-    std::uintptr_t old = d.word.load(std::memory_order_acquire);
+    std::uintptr_t old = d.word.load(std::memory_order_seq_cst);
     for (;;) {
-        if (old == kReady || (old == kIdle && !ready_now)) return;
-        // acq_rel: pairs with the CAS in commit_wait(); whoever takes the waiter out readies it.
-        if (d.word.compare_exchange_weak(old, old == kIdle ? kReady : (ready_now ? kReady : kIdle), std::memory_order_acq_rel)) break;
+        if (old == kReady || (old == kIdle && !ready_now)) return; // seq_cst: see poll_ended()
+        // Pairs with the CAS in commit_wait(); whoever takes the waiter out readies it.
+        if (d.word.compare_exchange_weak(old, old == kIdle ? kReady : (ready_now ? kReady : kIdle), std::memory_order_seq_cst)) break;
     }
     if (old == kIdle) return;
     ready(*reinterpret_cast<Waiter*>(old));
@@ -150,7 +151,7 @@ void Poller::consume_interrupt() noexcept {
 
 int Poller::add(int fd, PollDesc* pd) noexcept {
     epoll_event ev{};
-    ev.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    ev.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
     // The pointer's upper 16 bits are free: they carry the generation.
     ev.data.u64 = reinterpret_cast<std::uint64_t>(pd) | static_cast<std::uint64_t>(pd->generation.load(std::memory_order_relaxed)) << 48;
 #if WEIR_TSAN
@@ -185,6 +186,8 @@ bool Poller::poll(std::int64_t timeout_ns) {
         __tsan_acquire(pd);
 #endif
         if ((pd->generation.load(std::memory_order_acquire) & 0xffff) != ev.data.u64 >> 48) continue;
+        // seq_cst: see poll_ended().
+        if (ev.events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) [[unlikely]] pd->ended.store(true, std::memory_order_seq_cst);
         if (ev.events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) signal_direction(pd->of(PollMode::Read), true);
         if (ev.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) signal_direction(pd->of(PollMode::Write), true);
     }
@@ -197,6 +200,7 @@ int poll_open(int fd, PollDesc** out) {
     PollDesc* pd = take_desc();
     pd->fd = fd;
     pd->closing.store(false, std::memory_order_relaxed);
+    pd->ended.store(false, std::memory_order_relaxed);
     for (auto& d : pd->direction) {
         d.word.store(kIdle, std::memory_order_relaxed);
         d.expired.store(false, std::memory_order_relaxed);
@@ -235,9 +239,14 @@ WEIR_COLD void carry_over(PollDesc& pd, Poller& poller) noexcept {
 PollResult poll_prepare(PollDesc* pd, PollMode mode) noexcept {
     PollDesc::Direction& d = pd->of(mode);
     PollResult r = state_of(*pd, d);
-    if (r == PollResult::Ready) d.word.store(kIdle, std::memory_order_release);
+    // seq_cst: see poll_ended(). After a wait it is idle already.
+    if (r == PollResult::Ready && d.word.load(std::memory_order_relaxed) != kIdle) d.word.exchange(kIdle, std::memory_order_seq_cst);
     return r;
 }
+
+// The poller stores `ended` and then looks at the word; a reader takes readiness out of the word, reads, and then looks at `ended`. One of the two sees the
+// other: no event of an end is forgotten before the read that did not come to it.
+bool poll_ended(const PollDesc* pd) noexcept { return pd->ended.load(std::memory_order_seq_cst); }
 
 PollResult poll_wait(PollDesc* pd, PollMode mode) noexcept {
     PollDesc::Direction& d = pd->of(mode);
@@ -246,7 +255,8 @@ PollResult poll_wait(PollDesc* pd, PollMode mode) noexcept {
     for (;;) {
         if (PollResult r = state_of(*pd, d); r != PollResult::Ready) return r;
         std::uintptr_t expected = kReady;
-        if (d.word.compare_exchange_strong(expected, kIdle, std::memory_order_acq_rel)) return PollResult::Ready;
+        // seq_cst: see poll_ended().
+        if (d.word.compare_exchange_strong(expected, kIdle, std::memory_order_seq_cst)) return PollResult::Ready;
         Waiter self;
         WaitArgs args{pd, &d, &self};
         s->poller->waiters_.fetch_add(1, std::memory_order_relaxed);

@@ -307,6 +307,34 @@ TEST_SUITE("http server") {
         });
     }
 
+    TEST_CASE("a request that its predecessor's watcher has seen coming is read") {
+        each_workers([] {
+            weir::chan<void> running, go_on;
+            Service s([=](http::ResponseWriter& w, const http::Request& r) mutable {
+                if (r.path() == "/first") {
+                    r.context();
+                    weir::sleep(100us); // the watcher waits
+                    running.send();
+                    go_on.recv();
+                    weir::sleep(1ms); // and has probably seen the second
+                }
+                w.write(r.path());
+            });
+            Reader r{s.dial()};
+            for (std::size_t i = 0; i < stress(50); ++i) {
+                r.conn.write(get("/first"));
+                running.recv();
+                r.conn.write(get("/second"));
+                go_on.send();
+                for (const char* path : {"/first", "/second"}) {
+                    std::string body;
+                    r.response(&body);
+                    CHECK(body == path);
+                }
+            }
+        });
+    }
+
     TEST_CASE("many clients at once, one poison request in ten, leave no fiber and no descriptor behind") {
         each_workers([] {
             const std::size_t before = open_fds();

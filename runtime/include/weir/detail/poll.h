@@ -8,7 +8,7 @@
 //         if (auto r = poll_wait(pd, PollMode::Read); r != PollResult::Ready) return error_of(r);
 //     }
 //
-// Edge-triggered: prepare, try the system call, wait only after EAGAIN. At most one waiter per direction at a time: callers serialise
+// Edge-triggered: prepare, try the system call, wait only after EAGAIN, or where it has taken all there was and !poll_ended(pd). At most one waiter per direction at a time: callers serialise
 // reads with reads and writes with writes (as Go's fdMutex does).
 #pragma once
 
@@ -26,6 +26,9 @@ enum class PollResult : std::uint8_t { Ready, Timeout, Closing };
 WEIR_API int poll_open(int fd, PollDesc** out);
 /// poll_prepare forgets old readiness before a system call. Timeout once the deadline has passed, Closing after poll_unblock.
 WEIR_API PollResult poll_prepare(PollDesc* pd, PollMode mode) noexcept;
+/// poll_ended tells whether the end, an error or urgent data has been reported. Until then whatever can be read after a system call that found less
+/// than it asked for brings an event of its own; afterwards the next one may have to find what has been reported already.
+WEIR_API bool poll_ended(const PollDesc* pd) noexcept;
 /// poll_wait parks ("IO wait") until ready, the deadline, or poll_unblock.
 WEIR_API PollResult poll_wait(PollDesc* pd, PollMode mode) noexcept;
 /// poll_set_deadline sets the deadline of one direction (monotonic ns; 0 = none; in the past = time out at once, waking a waiter).
