@@ -9,21 +9,25 @@
 #include <weir/detail/config.h>
 #include "tls.h"
 
+namespace weir::detail {
+
+void* next_definition(const char* symbol) noexcept {
+    void* p = dlsym(RTLD_NEXT, symbol);
+    if (p == nullptr) {
+        std::fprintf(stderr, "weir: no other definition of %s: link the C++ library dynamically (not -static-libstdc++)\n",
+                     symbol);
+        std::abort();
+    }
+    return p;
+}
+
+} // namespace weir::detail
+
 #if WEIR_ASAN
 extern "C" void __asan_handle_no_return();
 #endif
 
 namespace {
-
-template <class Fn>
-Fn next_definition(const char* symbol) noexcept {
-    void* p = dlsym(RTLD_NEXT, symbol);
-    if (p == nullptr) {
-        std::fprintf(stderr, "weir: no other definition of %s: link the C++ library dynamically (not -static-libstdc++)\n", symbol);
-        std::abort();
-    }
-    return reinterpret_cast<Fn>(p);
-}
 
 void about_to_unwind() noexcept {
 #if WEIR_ASAN
@@ -31,7 +35,8 @@ void about_to_unwind() noexcept {
 #endif
 }
 
-/// The header that libstdc++ puts before every exception object begins further down; its caught list leads to the object being handled.
+/// The header that libstdc++ puts before every exception object begins further down; its caught list leads to the object being
+/// handled.
 void* handled_object() noexcept {
     std::exception_ptr e = std::current_exception();
     return *reinterpret_cast<void**>(&e);
@@ -48,7 +53,7 @@ WEIR_API void weir_rethrow_exception(std::exception_ptr) __asm__("_ZSt17rethrow_
 
 void weir_cxa_throw(void* object, std::type_info* type, void (*destroy)(void*)) {
     using Fn = void (*)(void*, std::type_info*, void (*)(void*));
-    static const Fn next = next_definition<Fn>("__cxa_throw");
+    static const Fn next = reinterpret_cast<Fn>(weir::detail::next_definition("__cxa_throw"));
     weir::detail::note_throw(object, __builtin_return_address(0));
     about_to_unwind();
     next(object, type, destroy);
@@ -56,7 +61,7 @@ void weir_cxa_throw(void* object, std::type_info* type, void (*destroy)(void*)) 
 
 void weir_cxa_rethrow() {
     using Fn = void (*)();
-    static const Fn next = next_definition<Fn>("__cxa_rethrow");
+    static const Fn next = reinterpret_cast<Fn>(weir::detail::next_definition("__cxa_rethrow"));
     if (void* object = handled_object()) weir::detail::note_throw(object, nullptr);
     about_to_unwind();
     next();
@@ -64,7 +69,8 @@ void weir_cxa_rethrow() {
 
 void weir_rethrow_exception(std::exception_ptr e) {
     using Fn = void (*)(std::exception_ptr);
-    static const Fn next = next_definition<Fn>("_ZSt17rethrow_exceptionNSt15__exception_ptr13exception_ptrE");
+    static const Fn next =
+        reinterpret_cast<Fn>(weir::detail::next_definition("_ZSt17rethrow_exceptionNSt15__exception_ptr13exception_ptrE"));
     if (void* object = *reinterpret_cast<void**>(&e)) weir::detail::note_throw(object, nullptr);
     about_to_unwind();
     next(std::move(e));

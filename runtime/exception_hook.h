@@ -11,4 +11,7 @@ namespace weir::detail {
 /// note_throw records that `object` is about to be thrown on this fiber or thread, by the instruction before `thrower`; null: thrown again.
 void note_throw(void* object, const void* thrower) noexcept;
 
+/// next_definition is the function of that name that this library's stands before; without one the process ends.
+void* next_definition(const char* symbol) noexcept;
+
 } // namespace weir::detail

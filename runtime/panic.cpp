@@ -7,11 +7,13 @@
 #include <weir/defer.h>
 #include <weir/go.h>
 #include "crash.h"
+#include "exception_header.h"
 #include "exception_hook.h"
 #include "overflow.h"
 #include "panic_context.h"
 #include "scheduler.h"
 #include "tls.h"
+#include "raise.h"
 #include "worker.h"
 
 namespace weir {
@@ -119,8 +121,8 @@ std::shared_ptr<PanicRecord> in_flight(PanicContext& pc) {
 /// handles tells whether the calling catch block handles that very object: libstdc++'s header, which the list of caught exceptions is made of, ends
 /// where the object begins. Of an exception thrown again through an exception_ptr it does not: std::current_exception knows.
 bool handles(const void* object) noexcept {
-    constexpr std::size_t kHeader = 112; // sizeof(__cxa_exception) on 64-bit machines (Itanium C++ ABI, 2.2.1)
-    return object != nullptr && static_cast<const char*>(eh_globals_address()->caught) + kHeader == object;
+    auto* header = static_cast<ExceptionHeader*>(eh_globals_address()->caught);
+    return object != nullptr && header != nullptr && header->object() == object;
 }
 
 /// caught finds the record of the exception that the calling catch block handles.
@@ -334,10 +336,9 @@ PanicRecord::~PanicRecord() {
 
 } // namespace weir
 
-// Both in other words than their headers': a function that never returns cannot be left by a jump, and every frame between the panic and the
-// program's own costs the unwinder twice.
+// In other words than its header's: a function that never returns cannot be left by a jump, and every frame between the panic and the program's own
+// costs the unwinder.
 extern "C" {
-void weir_raise(void* object, const std::type_info* type, void (*destroy)(void*)) __asm__("__cxa_throw");
 WEIR_API void weir_new_panic(weir::PanicKind kind, const weir::detail::PanicValue* value) __asm__("weir_throw_panic");
 }
 
