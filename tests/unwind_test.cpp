@@ -74,6 +74,7 @@ void same_as_libgcc(const FrameCase& c) {
     CHECK_MESSAGE(c.run(panics) == wanted, c.name);
     CHECK_MESSAGE(c.run(panics) == wanted, c.name);
     CHECK_MESSAGE(!contains(wanted, "askew"), c.name);
+    CHECK_MESSAGE(!contains(wanted, "moved"), c.name);
     if (std::string(c.name) != "frame, defer, recover, catch_panic")
         CHECK_MESSAGE(c.run(throws) == wanted, c.name); // that panics anew
 }
@@ -126,6 +127,26 @@ TEST_CASE("usual frames need no libgcc") {
     }
     OwnUnwindingOff off;
     CHECK(raises_by_libgcc([] { frames_o2::cases()[0].run(panics); }) == 1);
+}
+
+TEST_CASE("either unwinder goes on where the other has begun, at every cleanup") {
+    for (bool begins : {true, false}) {
+        std::string log;
+        try {
+            weir::defer d{[&] { log += 'c'; }};
+            weir::defer back{[&] { weir::detail::set_own_unwinding(begins); }};
+            weir::defer b{[&] { log += 'b'; }};
+            weir::defer change{[&] { weir::detail::set_own_unwinding(!begins); }};
+            weir::defer a{[&] { log += 'a'; }};
+            weir::detail::set_own_unwinding(begins);
+            nested<20>(log);
+        } catch (const weir::PanicException& e) {
+            log += e.panic().message();
+        }
+        weir::detail::set_own_unwinding(true);
+        CHECK(log == std::string(21, 'x') + "abc7");
+        CHECK(std::uncaught_exceptions() == 0);
+    }
 }
 
 TEST_CASE("a panic through frames of libc is libgcc's to unwind") {
