@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include <weir/detail/config.h>
+#include "raise.h"
 
 namespace weir::detail {
 
@@ -61,6 +62,7 @@ void note_code_ranges() {
 }
 
 WEIR_NO_TSAN CodeOwner code_owner(std::uintptr_t pc) noexcept {
+    if (in_own_unwinding(pc)) return CodeOwner::Unwinder;
     for (int i = 0; i < g_count; ++i) {
         if (pc >= g_ranges[i].begin && pc < g_ranges[i].end) return g_ranges[i].owner;
     }

@@ -12,6 +12,11 @@
 #include "tls.h"
 #include "unwind_plan.h"
 
+/// WEIR_READS_STACKS marks a function that the assembly calls and that reads the stack, which may be corrupt: see in_own_unwinding().
+#define WEIR_READS_STACKS __attribute__((section("weir_unwinding"), noinline, used, visibility("hidden")))
+
+extern "C" __attribute__((visibility("hidden"))) const char __start_weir_unwinding[], __stop_weir_unwinding[]; // the linker's
+
 namespace weir::detail {
 
 namespace {
@@ -68,7 +73,7 @@ struct Route {
 };
 
 /// find_handler walks from the thrower on; false: libgcc is to do it.
-bool find_handler(Route& route, const UnwindRegisters& thrower, void* panic) noexcept {
+WEIR_ALWAYS_INLINE bool find_handler(Route& route, const UnwindRegisters& thrower, void* panic) noexcept {
     Stop& at = route.handler;
     at.regs = thrower;
     route.first.plan = nullptr;
@@ -106,12 +111,16 @@ bool is_panic(_Unwind_Exception* e) noexcept {
 
 } // namespace
 
+bool in_own_unwinding(std::uintptr_t pc) noexcept {
+    return pc >= reinterpret_cast<std::uintptr_t>(__start_weir_unwinding) && pc < reinterpret_cast<std::uintptr_t>(__stop_weir_unwinding);
+}
+
 void set_own_unwinding(bool on) noexcept { g_on.store(on, std::memory_order_relaxed); }
 
 extern "C" {
 
 /// weir_plan_raise finds out where a throw by the caller of weir_raise goes, and sets the registers.
-__attribute__((visibility("hidden"), used)) Landing weir_plan_raise(void* panic, const std::type_info* type,
+WEIR_READS_STACKS Landing weir_plan_raise(void* panic, const std::type_info* type,
                                                                     void (*destroy)(void*), UnwindRegisters* regs) noexcept {
     Route route;
     if (!usable() || !find_handler(route, *regs, panic)) return kToLibgcc;
@@ -123,7 +132,7 @@ __attribute__((visibility("hidden"), used)) Landing weir_plan_raise(void* panic,
 }
 
 /// weir_plan_resume finds out where the end of a cleanup goes on, and sets the registers.
-__attribute__((visibility("hidden"), used)) Landing weir_plan_resume(_Unwind_Exception* e, UnwindRegisters* regs) noexcept {
+WEIR_READS_STACKS Landing weir_plan_resume(_Unwind_Exception* e, UnwindRegisters* regs) noexcept {
     if (!is_panic(e) || !usable()) return kToLibgcc;
     ExceptionHeader& header = *ExceptionHeader::of(e);
     UnwindRegisters at = *regs;

@@ -6,6 +6,7 @@
 // each may take over from the other at every cleanup.
 #pragma once
 
+#include <cstdint>
 #include <typeinfo>
 
 #include <weir/detail/config.h>
@@ -19,8 +20,17 @@
 namespace weir::detail {
 
 #if WEIR_OWN_UNWINDING
+
+/// in_own_unwinding tells whether the instruction at `pc` is one of those that read the frames of a stack. Async-signal-safe.
+bool in_own_unwinding(std::uintptr_t pc) noexcept;
+
 /// set_own_unwinding switches it on and off, for tests; it is on.
 void set_own_unwinding(bool on) noexcept;
+
+#else
+
+inline bool in_own_unwinding(std::uintptr_t) noexcept { return false; }
+
 #endif
 
 } // namespace weir::detail
