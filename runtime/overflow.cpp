@@ -66,11 +66,7 @@ WEIR_NO_TSAN void end_overflow_steps(Fiber& f, ucontext_t& context) noexcept {
     if (f.stack->overflow == Overflow::Stepping) f.stack->overflow = Overflow::Raised;
 }
 
-WEIR_NOINLINE void rearm_overflow() noexcept {
-    Worker* w = this_worker();
-    Fiber* f = w != nullptr ? w->current : nullptr;
-    if (f == nullptr || f->stack->overflow != Overflow::Raised) return;
-    Stack& s = *f->stack;
+WEIR_NOINLINE void rearm_raised(Stack& s) noexcept {
     if (stack_of(__builtin_frame_address(0)) == &s && above_floor(s, reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) - kRearmRoom)) {
         stack_close_below_floor(s);
     }
@@ -81,7 +77,7 @@ WEIR_NOINLINE void rearm_overflow() noexcept {
 bool begin_overflow(Fiber&, ucontext_t&) noexcept { return false; }
 OverflowStep step_overflow(Fiber*, ucontext_t&) noexcept { return OverflowStep::NotOurs; }
 void end_overflow_steps(Fiber&, ucontext_t&) noexcept {}
-void rearm_overflow() noexcept {}
+void rearm_raised(Stack&) noexcept {}
 
 #endif
 

@@ -13,9 +13,10 @@
 #include <cstdint>
 #include <ucontext.h>
 
-namespace weir::detail {
+#include "stack.h"
+#include "worker.h"
 
-struct Fiber;
+namespace weir::detail {
 
 /// begin_overflow: the interrupted code of `f` has gone below the floor. False when no room can be opened.
 bool begin_overflow(Fiber& f, ucontext_t& context) noexcept;
@@ -28,7 +29,14 @@ OverflowStep step_overflow(Fiber* f, ucontext_t& context) noexcept;
 /// end_overflow_steps: the interrupted code of `f` is to panic.
 void end_overflow_steps(Fiber& f, ucontext_t& context) noexcept;
 
-/// rearm_overflow guards the calling fiber's stack again after an overflow, if it has unwound far enough. Cheap when there was none.
-void rearm_overflow() noexcept;
+/// rearm_raised guards the calling fiber's stack again after its overflow, if it has unwound far enough.
+void rearm_raised(Stack& stack) noexcept;
+
+/// rearm_overflow does so if there was an overflow, and is cheap when there was none.
+inline void rearm_overflow() noexcept {
+    Worker* w = this_worker();
+    Fiber* f = w != nullptr ? w->current : nullptr;
+    if (f != nullptr && f->stack->overflow == Overflow::Raised) [[unlikely]] rearm_raised(*f->stack);
+}
 
 } // namespace weir::detail

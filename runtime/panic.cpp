@@ -121,27 +121,33 @@ std::shared_ptr<PanicRecord> in_flight(PanicContext& pc) {
 /// handles tells whether the calling catch block handles that very object: libstdc++'s header, which the list of caught exceptions is made of, ends
 /// where the object begins. Of an exception thrown again through an exception_ptr it does not: std::current_exception knows.
 bool handles(const void* object) noexcept {
-    auto* header = static_cast<ExceptionHeader*>(eh_globals_address()->caught);
+    auto* header = static_cast<ExceptionHeader*>(eh_globals()->caught);
     return object != nullptr && header != nullptr && header->object() == object;
 }
 
-/// caught finds the record of the exception that the calling catch block handles.
-std::shared_ptr<PanicRecord> caught(PanicContext& pc) {
+/// caught finds the record of the exception that the calling catch block handles: in the list of panics, or `made` anew.
+const std::shared_ptr<PanicRecord>& caught(PanicContext& pc, std::shared_ptr<PanicRecord>& made) {
     if (pc.current != nullptr && handles(pc.current->object)) return pc.current;
     std::exception_ptr e = std::current_exception();
     void* object = object_of(e);
     for (const std::shared_ptr<PanicRecord>* r = &pc.current; *r != nullptr; r = &(*r)->link) {
         if ((*r)->object == object) return *r;
     }
-    return foreign_record(pc, e, object, std::uncaught_exceptions() + 1);
+    return made = foreign_record(pc, e, object, std::uncaught_exceptions() + 1);
+}
+
+std::shared_ptr<PanicRecord> caught(PanicContext& pc) {
+    std::shared_ptr<PanicRecord> made;
+    return caught(pc, made);
 }
 
 /// drop forgets a panic that has reached its frame, and those that it replaced.
-void drop(PanicContext& pc, const std::shared_ptr<PanicRecord>& r) {
-    r->state = PanicState::Done;
+void drop(PanicContext& pc, PanicRecord& r) {
+    r.state = PanicState::Done;
     for (const PanicRecord* p = pc.current.get(); p != nullptr; p = p->link.get()) {
-        if (p != r.get()) continue;
-        pc.current = r->link;
+        if (p != &r) continue;
+        const std::shared_ptr<PanicRecord> dropped = std::move(pc.current); // with those before `r`; the last of them may be gone with it
+        pc.current = r.link;
         break;
     }
     while (pc.current != nullptr && pc.current->state == PanicState::Aborted) pc.current = pc.current->link;
@@ -249,12 +255,15 @@ void note_throw(void* object, const void* thrower) noexcept {
 void frame_caught() {
     rearm_overflow();
     PanicContext& pc = panic_context();
-    std::shared_ptr<PanicRecord> r = caught(pc);
-    if (is_recovered(*r)) {
-        drop(pc, r);
-        if (r->over_goexit) throw_goexit(pc);
+    std::shared_ptr<PanicRecord> made;
+    const std::shared_ptr<PanicRecord>& found = caught(pc, made);
+    if (is_recovered(*found)) {
+        bool over_goexit = found->over_goexit;
+        drop(pc, *found);
+        if (over_goexit) throw_goexit(pc);
         return;
     }
+    std::shared_ptr<PanicRecord> r = found;
     if (r->goexit) throw;
     if (pc.current != r && r->link == pc.current) pc.current = r;
     if (r->carried_by_other) { // this panic replaced the one whose exception arrived here
@@ -270,7 +279,7 @@ std::optional<Panic> catch_panic_caught() {
     std::shared_ptr<PanicRecord> r = caught(pc);
     if (r->goexit) throw;
     bool recovered = is_recovered(*r);
-    drop(pc, r);
+    drop(pc, *r);
     if (r->over_goexit) throw_goexit(pc);
     if (recovered) return std::nullopt;
     note_recovered(*r);
@@ -302,7 +311,7 @@ void run_deferred_panicking(void (*fn)(void*), void* arg) noexcept {
     PanicContext& pc = panic_context(); // the call may have moved to another thread
     pc.run = run.outer;
     if (replacement != nullptr && is_recovered(*replacement) && !replacement->over_goexit) {
-        drop(pc, replacement); // recovered by a defer of the deferred call itself, which has thereby ended
+        drop(pc, *replacement); // recovered by a defer of the deferred call itself, which has thereby ended
         replacement = nullptr;
     }
     if (replacement == nullptr) {

@@ -16,6 +16,7 @@
 #include <weir/detail/park.h>
 #include <weir/panic.h>
 #include "site.h"
+#include "worker.h"
 
 namespace weir::detail {
 
@@ -38,7 +39,7 @@ LastWait last_wait() noexcept;
 
 enum class PanicState : std::uint8_t { Unwinding, Recovered, Done, Aborted };
 
-struct PanicRecord : std::enable_shared_from_this<PanicRecord> {
+struct PanicRecord {
     PanicKind kind = PanicKind::User;
     PanicState state = PanicState::Unwinding;
     bool goexit = false;                     // not a panic: goexit() unwinding
@@ -92,8 +93,15 @@ struct PanicContext {
     Thrown thrown[kDepths];
 };
 
+/// panic_context_slow makes the calling fiber's, or finds the calling thread's.
+PanicContext& panic_context_slow() noexcept;
+
 /// panic_context is the calling fiber's, or the calling thread's.
-PanicContext& panic_context() noexcept;
+inline PanicContext& panic_context() noexcept {
+    Worker* w = this_worker();
+    PanicContext* known = w != nullptr && w->current != nullptr ? w->current->panics : nullptr;
+    return known != nullptr ? *known : panic_context_slow();
+}
 
 /// Goexit travels as this; never as a std::exception.
 struct GoexitSignal {};

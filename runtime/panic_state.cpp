@@ -25,7 +25,7 @@ LastWait last_wait() noexcept {
     return {reason, f->parked_since.load(std::memory_order_relaxed)};
 }
 
-PanicContext& panic_context() noexcept {
+PanicContext& panic_context_slow() noexcept {
     Worker* w = this_worker();
     Fiber* f = w != nullptr ? w->current : nullptr;
     if (f == nullptr) return thread_panic_context();

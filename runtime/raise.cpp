@@ -98,7 +98,7 @@ ExceptionHeader& begin_throw(void* panic, const std::type_info* type, void (*des
     header.adjusted = panic;
     header.unwind.private_1 = 0; // not a forced unwinding
     header.unwind.private_2 = handler.regs.at[UnwindRegisters::Sp];
-    ++eh_globals_address()->uncaught;
+    ++eh_globals()->uncaught;
     return header;
 }
 

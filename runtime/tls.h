@@ -5,6 +5,7 @@
 #pragma once
 
 #include <weir/detail/config.h>
+#include <weir/detail/uncaught.h>
 
 namespace weir::detail {
 
@@ -42,5 +43,13 @@ struct EhGlobals {
     unsigned uncaught = 0;
 };
 EhGlobals* eh_globals_address() noexcept;
+
+/// eh_globals is the same, faster.
+inline EhGlobals* eh_globals() noexcept {
+#if defined(__x86_64__)
+    if (const void* known = known_eh_globals()) return static_cast<EhGlobals*>(const_cast<void*>(known));
+#endif
+    return eh_globals_address();
+}
 
 } // namespace weir::detail

@@ -17,10 +17,16 @@ WEIR_API int uncaught_slow() noexcept;
 
 #if defined(__x86_64__)
 
-WEIR_ALWAYS_INLINE int uncaught() noexcept {
+/// known_eh_globals is the calling thread's weir_tls_eh_globals.
+WEIR_ALWAYS_INLINE const void* known_eh_globals() noexcept {
     const void* globals;
     // volatile: the fiber may have moved to another thread since the last time.
     asm volatile("movq weir_tls_eh_globals@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(globals));
+    return globals;
+}
+
+WEIR_ALWAYS_INLINE int uncaught() noexcept {
+    const void* globals = known_eh_globals();
     if (globals == nullptr) [[unlikely]] return uncaught_slow();
     return static_cast<int>(*reinterpret_cast<const volatile unsigned*>(static_cast<const char*>(globals) + sizeof(void*)));
 }
