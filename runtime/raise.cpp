@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cxxabi.h>
+#include <optional>
 
 #include <weir/panic.h>
 #include "exception_header.h"
@@ -12,7 +13,8 @@
 #include "tls.h"
 #include "unwind_plan.h"
 
-/// WEIR_READS_STACKS marks a function that the assembly calls and that reads the stack, which may be corrupt: see in_own_unwinding().
+/// WEIR_READS_STACKS marks a function that the assembly calls and that reads the stack, which may be corrupt: see
+/// in_own_unwinding().
 #define WEIR_READS_STACKS __attribute__((section("weir_unwinding"), noinline, used, visibility("hidden")))
 
 extern "C" __attribute__((visibility("hidden"))) const char __start_weir_unwinding[], __stop_weir_unwinding[]; // the linker's
@@ -55,34 +57,38 @@ WEIR_ALWAYS_INLINE void to_caller(UnwindRegisters& regs, const FrameRule& rule) 
 }
 
 /// land sets the registers that a frame's landing pad begins with.
-void land(UnwindRegisters& regs, std::uintptr_t landing_pad, const UnwindPlan& plan) noexcept {
+Landing land(UnwindRegisters& regs, ExceptionHeader& header, std::uintptr_t landing_pad, const UnwindPlan& plan) noexcept {
     regs.at[UnwindRegisters::Pc] = landing_pad;
     regs.at[UnwindRegisters::Sp] += plan.rule.args_size;
+    return {&header.unwind, static_cast<std::uintptr_t>(std::intptr_t{plan.selector})};
 }
 
 /// Stop is a frame whose landing pad has something to do.
 struct Stop {
-    UnwindRegisters regs;
     const UnwindPlan* plan;
+    std::uintptr_t sp; // at the call
 };
 
-/// Route is where a throw goes first, and where it ends.
-struct Route {
-    Stop first;
-    Stop handler;
-};
-
-/// find_handler walks from the thrower on; false: libgcc is to do it.
-WEIR_ALWAYS_INLINE bool find_handler(Route& route, const UnwindRegisters& thrower, void* panic) noexcept {
-    Stop& at = route.handler;
-    at.regs = thrower;
-    route.first.plan = nullptr;
+/// next_stop walks to it, from the frame that the registers are at; nothing: libgcc is to go. In place: registers that have just
+/// been stored one by one are slow to copy by larger pieces.
+WEIR_ALWAYS_INLINE std::optional<Stop> next_stop(UnwindRegisters& regs, void* panic) noexcept {
     for (;;) {
-        at.plan = &g_unwind_plans.at(at.regs.at[UnwindRegisters::Pc], panic);
-        if (at.plan->kind == PlanKind::Unusual) return false;
-        if (at.plan->kind != PlanKind::Pass && route.first.plan == nullptr) route.first = at;
-        if (at.plan->kind == PlanKind::Handler) return true;
-        to_caller(at.regs, at.plan->rule);
+        const UnwindPlan& plan = g_unwind_plans.at(regs.at[UnwindRegisters::Pc], panic);
+        if (plan.kind == PlanKind::Unusual) return std::nullopt;
+        if (plan.kind != PlanKind::Pass) return Stop{&plan, regs.at[UnwindRegisters::Sp]};
+        to_caller(regs, plan.rule);
+    }
+}
+
+/// find_handler searches on from a stop.
+WEIR_ALWAYS_INLINE std::optional<Stop> find_handler(Stop stop, const UnwindRegisters& regs, void* panic) noexcept {
+    if (stop.plan->kind == PlanKind::Handler) return stop;
+    UnwindRegisters ahead = regs;
+    for (;;) {
+        to_caller(ahead, stop.plan->rule);
+        std::optional<Stop> next = next_stop(ahead, panic);
+        if (!next || next->plan->kind == PlanKind::Handler) return next;
+        stop = *next;
     }
 }
 
@@ -97,7 +103,7 @@ ExceptionHeader& begin_throw(void* panic, const std::type_info* type, void (*des
     header.landing_pad = handler.plan->landing_pad;
     header.adjusted = panic;
     header.unwind.private_1 = 0; // not a forced unwinding
-    header.unwind.private_2 = handler.regs.at[UnwindRegisters::Sp];
+    header.unwind.private_2 = handler.sp;
     ++eh_globals()->uncaught;
     return header;
 }
@@ -112,7 +118,8 @@ bool is_panic(_Unwind_Exception* e) noexcept {
 } // namespace
 
 bool in_own_unwinding(std::uintptr_t pc) noexcept {
-    return pc >= reinterpret_cast<std::uintptr_t>(__start_weir_unwinding) && pc < reinterpret_cast<std::uintptr_t>(__stop_weir_unwinding);
+    return pc >= reinterpret_cast<std::uintptr_t>(__start_weir_unwinding) &&
+           pc < reinterpret_cast<std::uintptr_t>(__stop_weir_unwinding);
 }
 
 void set_own_unwinding(bool on) noexcept { g_on.store(on, std::memory_order_relaxed); }
@@ -120,34 +127,28 @@ void set_own_unwinding(bool on) noexcept { g_on.store(on, std::memory_order_rela
 extern "C" {
 
 /// weir_plan_raise finds out where a throw by the caller of weir_raise goes, and sets the registers.
-WEIR_READS_STACKS Landing weir_plan_raise(void* panic, const std::type_info* type,
-                                                                    void (*destroy)(void*), UnwindRegisters* regs) noexcept {
-    Route route;
-    if (!usable() || !find_handler(route, *regs, panic)) return kToLibgcc;
-    note_throw(panic, reinterpret_cast<const void*>(regs->at[UnwindRegisters::Pc]));
-    ExceptionHeader& header = begin_throw(panic, type, destroy, route.handler);
-    *regs = route.first.regs;
-    land(*regs, route.first.plan->landing_pad, *route.first.plan);
-    return {&header.unwind, static_cast<std::uintptr_t>(std::intptr_t{route.first.plan->selector})};
+WEIR_READS_STACKS Landing weir_plan_raise(void* panic, const std::type_info* type, void (*destroy)(void*),
+                                          UnwindRegisters* regs) noexcept {
+    if (!usable()) return kToLibgcc;
+    auto* thrower = reinterpret_cast<const void*>(regs->at[UnwindRegisters::Pc]);
+    std::optional<Stop> first = next_stop(*regs, panic);
+    if (!first) return kToLibgcc;
+    std::optional<Stop> handler = find_handler(*first, *regs, panic);
+    if (!handler) return kToLibgcc;
+    note_throw(panic, thrower);
+    ExceptionHeader& header = begin_throw(panic, type, destroy, *handler);
+    return land(*regs, header, first->plan->landing_pad, *first->plan);
 }
 
 /// weir_plan_resume finds out where the end of a cleanup goes on, and sets the registers.
 WEIR_READS_STACKS Landing weir_plan_resume(_Unwind_Exception* e, UnwindRegisters* regs) noexcept {
     if (!is_panic(e) || !usable()) return kToLibgcc;
     ExceptionHeader& header = *ExceptionHeader::of(e);
-    UnwindRegisters at = *regs;
-    for (;;) {
-        const UnwindPlan& plan = g_unwind_plans.at(at.at[UnwindRegisters::Pc], header.object());
-        if (plan.kind == PlanKind::Unusual) return kToLibgcc;
-        bool handler = at.at[UnwindRegisters::Sp] == e->private_2;
-        if (handler != (plan.kind == PlanKind::Handler)) return kToLibgcc;
-        if (plan.kind != PlanKind::Pass) {
-            *regs = at;
-            land(*regs, handler ? header.landing_pad : plan.landing_pad, plan);
-            return {e, handler ? static_cast<std::uintptr_t>(std::intptr_t{header.selector}) : 0};
-        }
-        to_caller(at, plan.rule);
-    }
+    std::optional<Stop> stop = next_stop(*regs, header.object());
+    if (!stop) return kToLibgcc;
+    bool handler = stop->sp == e->private_2;
+    if (handler != (stop->plan->kind == PlanKind::Handler)) return kToLibgcc;
+    return land(*regs, header, handler ? header.landing_pad : stop->plan->landing_pad, *stop->plan);
 }
 
 /// weir_libgcc_resume is libgcc's _Unwind_Resume.
