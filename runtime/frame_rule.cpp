@@ -1,5 +1,9 @@
 #include "frame_rule.h"
 
+#include "raise.h"
+
+#if WEIR_OWN_UNWINDING
+
 #include <limits>
 
 #include "dwarf_reader.h"
@@ -329,3 +333,5 @@ std::optional<FrameInfo> frame_info(std::uintptr_t return_address) noexcept {
 }
 
 } // namespace weir::detail
+
+#endif

@@ -1,5 +1,9 @@
 #include "unwind_plan.h"
 
+#include "raise.h"
+
+#if WEIR_OWN_UNWINDING
+
 #include <cxxabi.h>
 #include <link.h>
 #include <new>
@@ -163,3 +167,5 @@ const UnwindPlan& UnwindPlans::add(std::atomic<const UnwindPlan*>& slot, std::ui
 }
 
 } // namespace weir::detail
+
+#endif
