@@ -2,6 +2,7 @@
 // healthy fibers that must not notice; then many crashes in a row, reports, policies, and what is not contained.
 #include "fixture.h"
 
+#include <alloca.h>
 #include <algorithm>
 #include <atomic>
 #include <csignal>
@@ -429,6 +430,35 @@ TEST_CASE("OnAbandon: an abandoned fiber's functions run on another, last one fi
     });
     CHECK_MESSAGE(child.status == 0, child.status, child.err);
     CHECK(count_of(child.err, "weir: panic in an OnAbandon function: in the third\n") == 3);
+}
+
+namespace {
+
+/// ruined panics with the frame pointer, which leads to its caller's frame, overwritten.
+[[gnu::noinline]] void ruined() {
+    *static_cast<std::uintptr_t volatile*>(__builtin_frame_address(0)) = 0x1000;
+    weir::panic(7);
+}
+
+[[gnu::noinline]] void ruined_caller() {
+    volatile std::size_t size = 100;
+    auto* room = static_cast<volatile char*>(alloca(size)); // its frame is found by the frame pointer
+    room[0] = 1;
+    ruined();
+    room[1] = 1;
+}
+
+} // namespace
+
+TEST_CASE("a panic on a stack that cannot be unwound: its fiber is abandoned") {
+    if (slow_build()) return; // sanitizers stop at the fault themselves
+    const auto child = dies([] {
+        return weir::run([] {
+            weir::go([] { ruined_caller(); });
+            return eventually([] { return weir::abandoned_total() == 1; }) ? 0 : 1;
+        });
+    });
+    CHECK_MESSAGE(child.status == 0, child.status, child.err);
 }
 
 TEST_CASE("who counts on an abandoned fiber goes on: WaitGroup::go, ErrGroup, WorkerPool") {

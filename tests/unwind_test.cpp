@@ -1,7 +1,6 @@
 // Panics raised by weir's own unwinding (raise.h) do what the same throw by libgcc's does.
 #include "fixture.h"
 
-#include <alloca.h>
 #include <atomic>
 #include <cstdlib>
 #include <dlfcn.h>
@@ -99,20 +98,6 @@ void through_libc() {
 
 void panics_noexcept() noexcept { panics(); }
 
-/// ruined panics with the frame pointer, which leads to its caller's frame, overwritten.
-[[gnu::noinline]] void ruined() {
-    *static_cast<std::uintptr_t volatile*>(__builtin_frame_address(0)) = 0x1000;
-    weir::panic(7);
-}
-
-[[gnu::noinline]] void ruined_caller() {
-    volatile std::size_t size = 100;
-    auto* room = static_cast<volatile char*>(alloca(size)); // its frame is found by the frame pointer
-    room[0] = 1;
-    ruined();
-    room[1] = 1;
-}
-
 template <int n>
 [[gnu::noinline]] int nested(std::string& log) {
     struct Count {
@@ -196,20 +181,6 @@ TEST_CASE("nobody catches on a plain thread: std::terminate at the throw, nothin
         }).join();
     });
     CHECK(child.status == 19);
-}
-
-TEST_CASE("a stack that cannot be unwound costs its fiber, whoever tries") {
-    for (bool own : {false, true}) {
-        const auto child = dies([own] {
-            weir::detail::set_own_unwinding(own);
-            return weir::run([] {
-                weir::go([] { ruined_caller(); });
-                weir::sleep(10ms);
-                std::_Exit(weir::abandoned_total() == 1 ? 21 : 22);
-            });
-        });
-        CHECK_MESSAGE(child.status == 21, child.err);
-    }
 }
 
 TEST_CASE("a cleanup that parks and goes on on another thread") {
