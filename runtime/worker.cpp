@@ -17,20 +17,16 @@ namespace weir::detail {
 
 namespace {
 
-constexpr std::uint32_t kLookAround = 64;          // every so many picks: the global queue, timers, the poller
+constexpr std::uint32_t kLookAround = 64;          // every so many picks: the global queue, timers, the poller;
+constexpr std::int64_t kLookInterval = 20'000;     // the latter two more often where picks are longer, to be about so many ns apart
 constexpr std::uint32_t kStackCache = 64;
 constexpr std::size_t kStackBatch = 16;             // taken from the pool at a time
-constexpr std::int64_t kPollInterval = 20'000;     // ns between polls while there is other work
 constexpr std::int64_t kStartWithin = 50'000'000;   // ns that a new fiber waits for those that came later; then it goes first,
 constexpr std::int64_t kOverdueEvery = 1'000'000;     // one in so many ns
+constexpr std::uint32_t kFewWait = 16;              // in a queue behind which a woken fiber comes soon
 constexpr std::uint32_t kFetchFiber = 8;            // so many fibers ahead control blocks are fetched,
 constexpr std::uint32_t kFetchStack = 4;            // and so many ahead the ends of their stacks,
 constexpr std::size_t kFetchLines = 4;              // of which switching back and returning from park() touch so much
-constexpr int kSpinRounds = 24;
-constexpr int kPausesARound = 40;
-constexpr std::int64_t kFirstNap = 20'000;          // ns; each is twice as long as the last,
-constexpr std::int64_t kLongestNap = 100'000;      // which is how late a thief may come,
-constexpr std::int64_t kBriskSwitch = 150;         // while the others take less than this from switch to switch
 constexpr std::int64_t kFirstRecheck = 1'000'000'000; // ns until the first look whether the threads outside have ended meanwhile;
 constexpr std::int64_t kLastRecheck = 8'000'000'000;  // each look without a change doubles the distance to the next, up to this
 
@@ -100,6 +96,8 @@ Fiber* Worker::find_work() {
         if (nap()) continue;
         sleep();
         slept = true;
+        last_look = mono_now();
+        tick = 0;
     }
 }
 
@@ -141,7 +139,7 @@ Fiber* Worker::pick_overdue(std::int64_t now) noexcept {
 }
 
 Fiber* Worker::pick_local() noexcept {
-    if (attention.load(std::memory_order_relaxed) != 0 || ++tick % kLookAround == 0) [[unlikely]] return nullptr;
+    if (attention.load(std::memory_order_relaxed) != 0 || ++tick >= look_every) [[unlikely]] return nullptr;
     if (Fiber* f = next.take()) return f;
     Fiber* f = pick_queued();
     if (f != nullptr) slices.store(slices.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -160,46 +158,49 @@ Fiber* Worker::look_nearby(bool global_first) {
     return take_from_global();
 }
 
+/// plan_look sets after how many picks to look around next: as many as took the interval lately. One short pick does not tell how long the next ones
+/// are: at most twice as many as before.
+void Worker::plan_look(std::int64_t now) noexcept {
+    const std::int64_t took = std::max<std::int64_t>(now - std::exchange(last_look, now), 1);
+    const std::int64_t most = std::min(2 * look_every, kLookAround);
+    look_every = static_cast<std::uint32_t>(std::clamp<std::int64_t>(tick * kLookInterval / took, 1, most));
+    tick = 0;
+}
+
+/// look_around looks after what waits for no fiber to end: timers, sockets, and who has waited for too long. True when it was the global queue's turn too.
+bool Worker::look_around(Fiber*& overdue) {
+    const std::int64_t now = mono_now();
+    picks_since_all += tick;
+    const bool all = picks_since_all >= kLookAround;
+    if (all) picks_since_all = 0;
+    plan_look(now);
+    // All heaps, not only this worker's: the owner of another may be stuck, or tied to one fiber. What is due wakes a batch, which is better worked off
+    // before the next: both are in the caches then.
+    if ((all || queue.size() < kFewWait) && sched.next_timer() <= now) sched.run_timers(now);
+    if (sched.poller->waiters() > 0 && now - last_poll > kLookInterval) {
+        last_poll = now;
+        poll_now();
+    }
+    overdue = pick_overdue(now);
+    if (overdue == nullptr && sched.detached.load(std::memory_order_relaxed) > 0) overdue = steal_from_detached();
+    return all;
+}
+
 Fiber* Worker::look_everywhere() {
-    bool look_around = tick % kLookAround == 0; // only pick_local() counts: counted here too, a fiber that yields alone could miss every multiple
-    if (look_around) {
-        // All heaps, not only this worker's: the owner of another may be stuck, or tied to one fiber.
-        std::int64_t now = mono_now();
-        if (sched.next_timer() <= now) sched.run_timers(now);
-        if (sched.poller->waiters() > 0 && now - last_poll > kPollInterval) {
-            last_poll = now;
-            poll_now();
-        }
-        if (Fiber* f = pick_overdue(now)) return f;
-        if (sched.detached.load(std::memory_order_relaxed) > 0) {
-            if (Fiber* f = steal_from_detached()) return f;
-        }
+    bool global_first = false;
+    if (tick >= look_every) { // only pick_local() counts
+        Fiber* overdue = nullptr;
+        global_first = look_around(overdue);
+        if (overdue != nullptr) return overdue;
     } else if (std::int64_t first = timers.first.load(std::memory_order_relaxed); first != kNever) {
         if (std::int64_t now = mono_now(); first <= now) timers.run_due(now);
     }
-    if (Fiber* f = look_nearby(look_around)) return f;
+    if (Fiber* f = look_nearby(global_first)) return f;
     if (sched.poller->waiters() > 0) {
         poll_now();
         if (Fiber* f = look_nearby(false)) return f;
     }
-    if (!start_spinning()) return nullptr;
-    const int rounds = nap_ns == 0 && sched.procs.load(std::memory_order_relaxed) > 1 ? kSpinRounds : 1; // alone it looks at what others have left
-    if (nap_ns == 0) {
-        seen_at = mono_now();
-        seen_switches = others_switches();
-    }
-    for (int round = 0; round < rounds; ++round) {
-        if (Fiber* f = steal()) return f;
-        if (Fiber* f = look_nearby(false)) return f;
-        if (attention.load(std::memory_order_relaxed) & kStop) return nullptr;
-        for (int i = 0; i < kPausesARound && rounds > 1; ++i) cpu_pause();
-    }
-    for (int i = 0, n = sched.worker_count.load(std::memory_order_acquire); i < n; ++i) {
-        Worker& victim = *sched.workers[i].load(std::memory_order_relaxed);
-        if (&victim == this) continue;
-        if (Fiber* f = steal_next(victim)) return f;
-    }
-    return nullptr;
+    return start_spinning() ? spin() : nullptr;
 }
 
 void Worker::poll_now() { sched.poller->poll(0); }
@@ -217,136 +218,7 @@ Fiber* Worker::take_from_global() {
     return batch[0];
 }
 
-Fiber* Worker::steal() {
-    int n = sched.worker_count.load(std::memory_order_acquire);
-    if (n < 2) return nullptr;
-    std::int64_t now = 0;
-    int start = static_cast<int>(next_random() % static_cast<std::uint32_t>(n));
-    for (int i = 0; i < n; ++i) {
-        Worker& victim = *sched.workers[(start + i) % n].load(std::memory_order_relaxed);
-        if (&victim == this) continue;
-        if (Fiber* f = steal_from(victim)) return f;
-        if (victim.timers.first.load(std::memory_order_relaxed) != kNever) {
-            if (now == 0) now = mono_now();
-            if (victim.timers.first.load(std::memory_order_relaxed) <= now && victim.timers.run_due(now)) {
-                if (Fiber* f = look_nearby(false)) return f;
-            }
-        }
-    }
-    if (sched.foreign_timers.first.load(std::memory_order_relaxed) != kNever) sched.foreign_timers.run_due(now != 0 ? now : mono_now());
-    return nullptr;
-}
-
-/// switches_within counts the victim's while the caller pauses. What it will soon come to by itself is not worth the cache lines that stealing moves.
-std::uint32_t switches_within(const Worker& victim, int pauses) noexcept {
-    const std::uint32_t before = victim.switches.load(std::memory_order_relaxed);
-    for (int i = 0; i < pauses; ++i) cpu_pause();
-    return victim.switches.load(std::memory_order_relaxed) - before;
-}
-
-Fiber* Worker::steal_from(Worker& victim) {
-    Fiber* batch[RunQueue::kSize / 2 + 1];
-    if (std::uint32_t n = victim.starts.steal(batch, StartStack::kSize / 2); n != 0) {
-        for (std::uint32_t i = 1; i < n; ++i) push_start(batch[i]);
-        return batch[0];
-    }
-    const std::uint32_t waiting = victim.queue.size();
-    if (waiting == 0 || switches_within(victim, 2 * kPausesARound) >= waiting) return nullptr;
-    std::uint32_t room = (RunQueue::kSize - queue.size()) / 2;
-    std::uint32_t n = victim.queue.steal(batch, room + 1);
-    if (n == 0) return nullptr;
-    for (std::uint32_t i = 1; i < n; ++i) push(batch[i]);
-    return batch[0];
-}
-
-/// steal_from_detached looks after the queues that nobody owns for now: workers that never run out of work would not get to them by stealing.
-Fiber* Worker::steal_from_detached() {
-    for (int i = 0, n = sched.worker_count.load(std::memory_order_acquire); i < n; ++i) {
-        Worker& victim = *sched.workers[i].load(std::memory_order_relaxed);
-        if (&victim == this || victim.mode.load(std::memory_order_relaxed) != WorkerMode::Detached) continue;
-        if (Fiber* f = steal_from(victim)) return f;
-        if (Fiber* f = victim.next.steal()) return f;
-    }
-    return nullptr;
-}
-
-/// steal_next takes what a victim has made ready and would run next, but only once the victim has not switched for a while: a pair that hands
-/// over to each other is faster left alone.
-Fiber* Worker::steal_next(Worker& victim) {
-    if (victim.next.peek() == nullptr) return nullptr;
-    return switches_within(victim, 3 * kPausesARound) == 0 ? victim.next.steal() : nullptr;
-}
-
-bool Worker::start_spinning() noexcept {
-    if (spinning) return true;
-    if (sched.worker_count.load(std::memory_order_relaxed) < 2) return false; // nobody to steal from
-    int spinners = sched.spinning.load(std::memory_order_relaxed) - sched.napping.load(std::memory_order_relaxed);
-    if (2 * spinners >= sched.procs.load(std::memory_order_relaxed)) return false;
-    sched.spinning.fetch_add(1, std::memory_order_seq_cst);
-    spinning = true;
-    return true;
-}
-
-/// found_work ends spinning; the last spinner to do so wakes another worker if it leaves work behind.
-void Worker::found_work() noexcept {
-    spinning = false;
-    const bool napped = std::exchange(nap_ns, 0) != 0; // and may have been the one that polled
-    if (sched.spinning.fetch_sub(1, std::memory_order_seq_cst) == 1 && (napped || sched.any_work())) sched.notify();
-}
-
 // ---- idling ----
-
-/// others_switches is how often the other workers have switched so far.
-std::uint32_t Worker::others_switches() const noexcept {
-    std::uint32_t sum = 0;
-    sched.for_each_worker([&](const Worker& w) {
-        if (&w != this) sum += w.switches.load(std::memory_order_relaxed);
-    });
-    return sum;
-}
-
-/// nap stands for sleep() while the others switch so fast that what a thief could take is not worth it: fibers that hand over to each other. Asleep,
-/// it would be woken by the next hand-over, for nothing, and each time cost the others a system call and an interrupt. It still counts as spinning, so that
-/// nobody wakes it, and looks again soon; false if it had better sleep.
-bool Worker::nap() {
-    if (!spinning) return false;
-    const std::int64_t now = mono_now();
-    const std::uint32_t switched = others_switches();
-    const bool brisk = static_cast<std::int64_t>(switched - std::exchange(seen_switches, switched)) * kBriskSwitch > now - std::exchange(seen_at, now);
-    if (!brisk) {
-        nap_ns = 0;
-        return false;
-    }
-    nap_ns = std::clamp(2 * nap_ns, kFirstNap, kLongestNap);
-    wake.store(0, std::memory_order_relaxed);
-    napping.store(true, std::memory_order_relaxed);
-    sched.napping.fetch_add(1, std::memory_order_relaxed);
-    if (start_polling()) {
-        const std::int64_t until = std::min(now + nap_ns, sched.next_timer());
-        sched.poll_until.store(until, std::memory_order_relaxed);
-        sched.poller->poll(std::max<std::int64_t>(until - now, 0));
-        stop_polling();
-    } else {
-        futex_wait(wake, 0, nap_ns);
-    }
-    sched.napping.fetch_sub(1, std::memory_order_relaxed);
-    napping.store(false, std::memory_order_relaxed);
-    return true;
-}
-
-/// start_polling makes this worker the one that may block in the poller, if there is none.
-bool Worker::start_polling() noexcept {
-    std::lock_guard hold(sched.idle_lock);
-    if (sched.polling != nullptr) return false;
-    sched.polling = this;
-    return true;
-}
-
-void Worker::stop_polling() noexcept {
-    std::lock_guard hold(sched.idle_lock);
-    sched.polling = nullptr;
-    sched.poll_until.store(kNotPolling, std::memory_order_relaxed);
-}
 
 void Worker::sleep() {
     bool last_awake;

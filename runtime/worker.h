@@ -42,7 +42,8 @@ struct alignas(64) Worker {
     void* scheduler_context = nullptr;
     EhGlobals* eh = nullptr;
     int* err = nullptr;
-    std::uint32_t tick = 0;
+    std::uint32_t tick = 0;             // picks since this worker last looked around,
+    std::uint32_t look_every = 1;       // which it does after so many
     std::uint32_t random;
     Fiber* free_fibers = nullptr;       // up to a magazine of control blocks
     Fiber* spare_fibers = nullptr;      // a full magazine, or null
@@ -57,6 +58,8 @@ struct alignas(64) Worker {
     std::uint32_t seen_switches = 0;    // and how often that was
     bool start_next = true;             // whose turn it is: a new fiber's, or one's in the queue
     bool inherits = false;              // what find_work() returns goes on with the current time slice
+    std::uint32_t picks_since_all = 0;  // picks since the global queue's turn
+    std::int64_t last_look = 0;
     std::int64_t last_poll = 0;
     std::int64_t last_overdue = 0;      // when last a new fiber was looked for that has waited too long
     Fiber* locked = nullptr;            // lock_os_thread: the only fiber this worker runs
@@ -134,6 +137,9 @@ private:
     void push_displaced(Fiber* old) noexcept;
     void push_start(Fiber* f) noexcept;
     Fiber* look_everywhere();
+    bool look_around(Fiber*& overdue);
+    void plan_look(std::int64_t now) noexcept;
+    Fiber* spin();
     Fiber* look_nearby(bool global_first);
     Fiber* take_from_global();
     Fiber* steal();

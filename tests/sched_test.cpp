@@ -181,6 +181,31 @@ TEST_CASE("a ping-pong pair does not starve the rest of its worker") {
     });
 }
 
+TEST_CASE("a sleeper among fibers that compute wakes after few of their slices") {
+    with_workers(1, [] {
+        StopFlag stop;
+        std::vector<Clock::time_point> begun; // of the slices; one worker
+        for (int i = 0; i < 4; ++i) {
+            weir::go([&] {
+                while (!stop) {
+                    const auto start = Clock::now();
+                    begun.push_back(start);
+                    while (Clock::now() < start + 200us) {
+                    }
+                    weir::yield();
+                }
+            });
+        }
+        const auto slices_too_many = [&] { // that began after its time had come
+            const auto due = Clock::now() + 5ms;
+            weir::sleep(5ms);
+            return std::count_if(begun.begin(), begun.end(), [&](auto t) { return t > due; });
+        };
+        while (begun.size() < 200) weir::yield(); // how long they are has to be learnt
+        CHECK(in_some_try([&] { return slices_too_many() <= 12; })); // its turn comes after four
+    });
+}
+
 TEST_CASE("fibers that only yield do not starve timers, sleepers or new fibers") {
     each_workers([] {
         StopFlag stop;
