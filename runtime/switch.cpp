@@ -78,6 +78,7 @@ void bind_stack(Fiber* f, Stack* s) noexcept {
     f->context = ctx::make_fcontext(top, static_cast<std::size_t>(top - s->low), fiber_start);
     s->fiber.store(f->id.load(std::memory_order_relaxed), std::memory_order_relaxed);
     char* window = s->window.load(std::memory_order_relaxed);
+    san::begin_fiber(s->san);
     san::clear_stack(window, static_cast<std::size_t>(s->top - window));
 }
 
