@@ -18,7 +18,8 @@ namespace weir::detail {
 namespace {
 
 constexpr std::uint32_t kLookAround = 64;          // every so many picks: the global queue, timers, the poller;
-constexpr std::int64_t kLookInterval = 20'000;     // the latter two more often where picks are longer, to be about so many ns apart
+constexpr std::int64_t kLongPick = 10'000;         // the latter two more often where a pick takes so many ns or more,
+constexpr std::int64_t kLookInterval = 20'000;     // to be about so many apart
 constexpr std::uint32_t kStackCache = 64;
 constexpr std::size_t kStackBatch = 16;             // taken from the pool at a time
 constexpr std::int64_t kStartWithin = 50'000'000;   // ns that a new fiber waits for those that came later; then it goes first,
@@ -158,12 +159,12 @@ Fiber* Worker::look_nearby(bool global_first) {
     return take_from_global();
 }
 
-/// plan_look sets after how many picks to look around next: as many as took the interval lately. One short pick does not tell how long the next ones
-/// are: at most twice as many as before.
+/// plan_look sets after how many picks to look around next: where they are long, as many as took the interval lately. One short pick does not tell how
+/// long the next ones are: at most twice as many as before.
 void Worker::plan_look(std::int64_t now) noexcept {
-    const std::int64_t took = std::max<std::int64_t>(now - std::exchange(last_look, now), 1);
+    const std::int64_t took = now - std::exchange(last_look, now);
     const std::int64_t most = std::min(2 * look_every, kLookAround);
-    look_every = static_cast<std::uint32_t>(std::clamp<std::int64_t>(tick * kLookInterval / took, 1, most));
+    look_every = static_cast<std::uint32_t>(took < tick * kLongPick ? most : std::clamp<std::int64_t>(tick * kLookInterval / took, 1, most));
     tick = 0;
 }
 
