@@ -151,16 +151,16 @@ private:
         case 0x0d: // def_cfa_register
             row_.base = r.uleb();
             return row_.usual_cfa = true;
-        case 0x0e:
+        case 0x0e: // def_cfa_offset
             row_.offset = static_cast<std::intptr_t>(r.uleb());
-            return true; // def_cfa_offset
-        case 0x0f:       // def_cfa_expression
+            return true;
+        case 0x0f: // def_cfa_expression
             row_.usual_cfa = false;
             skip_block(r);
             return true;
-        case 0x10:
-            return other(r.uleb(), r); // expression
-        case 0x11: {                   // offset_extended_sf
+        case 0x10: // expression
+            return other(r.uleb(), r);
+        case 0x11: { // offset_extended_sf
             std::uintptr_t reg = r.uleb();
             return saved(reg, r.sleb() * cie_.data_align);
         }
@@ -168,17 +168,17 @@ private:
             row_.base = r.uleb();
             row_.offset = r.sleb() * cie_.data_align;
             return row_.usual_cfa = true;
-        default:
+        default: // 0x13: def_cfa_offset_sf
             row_.offset = r.sleb() * cie_.data_align;
-            return true; // 0x13: def_cfa_offset_sf
+            return true;
         }
     }
 
     bool step_other(std::uint8_t code, DwarfReader& r) noexcept {
         switch (code) {
-        case 0x00:
-            return true; // nop
-        case 0x02:
+        case 0x00: // nop
+            return true;
+        case 0x02: // advance_loc1, 2, 4
             advance(r.byte());
             return true;
         case 0x03:
@@ -191,21 +191,21 @@ private:
             std::uintptr_t reg = r.uleb();
             return saved(reg, static_cast<std::intptr_t>(r.uleb()) * cie_.data_align);
         }
-        case 0x06:
-            return restore(r.uleb()); // restore_extended
-        case 0x07:
-            return set(r.uleb(), {Column::How::Other, 0}); // undefined
-        case 0x08:
-            return set(r.uleb(), {}); // same_value
-        case 0x0a:
+        case 0x06: // restore_extended
+            return restore(r.uleb());
+        case 0x07: // undefined
+            return set(r.uleb(), {Column::How::Other, 0});
+        case 0x08: // same_value
+            return set(r.uleb(), {});
+        case 0x0a: // remember_state
             return remember();
-        case 0x0b:
+        case 0x0b: // restore_state
             return recall();
-        case 0x16:
-            return other(r.uleb(), r); // val_expression
-        case 0x2e:
+        case 0x16: // val_expression
+            return other(r.uleb(), r);
+        case 0x2e: // GNU_args_size
             args_size_ = r.uleb();
-            return true; // GNU_args_size
+            return true;
         default:
             return false;
         }

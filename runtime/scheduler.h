@@ -5,7 +5,7 @@
 // the sleeper or the sleeper sees the work. A spinner that finds work and was the last one wakes another if more work is visible: so
 // while there is work and an idle worker, some worker is looking.
 //
-// Nap. A spinner that sees the others switch many times a microsecond, and nothing it should take, neither spins on nor sleeps: it pauses for up to
+// Nap. A spinner that sees the others switch several times a microsecond, and nothing it should take, neither spins on nor sleeps: it pauses for up to
 // 100 us, in the poller if nobody else is there, and looks again. It counts as spinning, and as awake, so that the submitters leave it alone; by itself it only
 // comes late. Who submits from outside the workers, or leaves its queue alone for long, ends the nap (rouse()).
 //

@@ -18,6 +18,13 @@ constexpr std::int64_t kFirstNap = 20'000;          // ns; each is twice as long
 constexpr std::int64_t kLongestNap = 100'000;      // which is how late a thief may come,
 constexpr std::int64_t kBriskSwitch = 150;         // while the others take less than this from switch to switch
 
+/// switches_within counts the victim's while the caller pauses. What it will soon come to by itself is not worth the cache lines that stealing moves.
+std::uint32_t switches_within(const Worker& victim, int pauses) noexcept {
+    const std::uint32_t before = victim.switches.load(std::memory_order_relaxed);
+    for (int i = 0; i < pauses; ++i) cpu_pause();
+    return victim.switches.load(std::memory_order_relaxed) - before;
+}
+
 } // namespace
 
 Fiber* Worker::steal() {
@@ -38,13 +45,6 @@ Fiber* Worker::steal() {
     }
     if (sched.foreign_timers.first.load(std::memory_order_relaxed) != kNever) sched.foreign_timers.run_due(now != 0 ? now : mono_now());
     return nullptr;
-}
-
-/// switches_within counts the victim's while the caller pauses. What it will soon come to by itself is not worth the cache lines that stealing moves.
-std::uint32_t switches_within(const Worker& victim, int pauses) noexcept {
-    const std::uint32_t before = victim.switches.load(std::memory_order_relaxed);
-    for (int i = 0; i < pauses; ++i) cpu_pause();
-    return victim.switches.load(std::memory_order_relaxed) - before;
 }
 
 Fiber* Worker::steal_from(Worker& victim) {

@@ -143,7 +143,7 @@ constinit UnwindPlans g_unwind_plans;
 const UnwindPlan& UnwindPlans::look_further(std::uintptr_t pc, void* panic) noexcept {
     for (std::size_t i = 0; i < kProbes; ++i) {
         std::atomic<const UnwindPlan*>& slot = slots_[(first(pc) + i) % kSlots];
-        const UnwindPlan* plan = slot.load(std::memory_order_acquire); // acquire: pairs with the exchange in add()
+        const UnwindPlan* plan = slot.load(std::memory_order_acquire); // acquire: pairs with the CAS in add()
         if (plan == nullptr) {
             if (!is_kept(pc)) return kUnusual;
             plan = &add(slot, pc, panic);

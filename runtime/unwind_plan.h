@@ -36,7 +36,7 @@ class UnwindPlans {
 public:
     /// at is the plan for `pc`; `panic` is any PanicException.
     const UnwindPlan& at(std::uintptr_t pc, void* panic) noexcept {
-        const UnwindPlan* plan = slots_[first(pc)].load(std::memory_order_acquire); // acquire: pairs with the exchange in add()
+        const UnwindPlan* plan = slots_[first(pc)].load(std::memory_order_acquire); // acquire: pairs with the CAS in add()
         if (plan != nullptr && plan->pc == pc) [[likely]]
             return *plan;
         return look_further(pc, panic);
